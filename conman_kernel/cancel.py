@@ -1,0 +1,95 @@
+"""Deadlines and cancellation: one small token that every call which may block accepts.
+
+A :class:`Cancel` combines "stop when I say so" with "stop after so many seconds". It has a descriptor, so that
+a wait can watch it beside whatever it waits for; nothing in conman polls a flag in a loop.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+
+from .errors import Cancelled, DeadlineExceeded
+
+
+class Cancel:
+    """A cancel token with an optional deadline. Thread-safe; may be shared by many calls.
+
+    :param timeout: seconds from now after which the work is to stop; None means never.
+    """
+
+    __slots__ = ("_cancelled", "_deadline", "_fd", "reason")
+
+    def __init__(self, timeout: float | None = None) -> None:
+        self._deadline = None if timeout is None else time.monotonic() + timeout
+        self._cancelled = False
+        self._fd = -1
+        self.reason = "cancelled"
+
+    def cancel(self, reason: str = "cancelled") -> None:
+        """Ask everything that watches this token to stop. May be called twice, from any thread or a signal handler."""
+        self.reason = reason
+        self._cancelled = True
+        if self._fd >= 0:
+            os.eventfd_write(self._fd, 1)
+
+    @property
+    def cancelled(self) -> bool:
+        """True once :meth:`cancel` was called. A passed deadline does not set it."""
+        return self._cancelled
+
+    def remaining(self) -> float | None:
+        """Seconds until the deadline, at least 0.0; None where there is none."""
+        return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+
+    def check(self) -> None:
+        """Return if work may go on.
+
+        :raises Cancelled: after :meth:`cancel`.
+        :raises DeadlineExceeded: once the deadline has passed.
+        """
+        if self._cancelled:
+            raise Cancelled(self.reason)
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            raise DeadlineExceeded("the deadline passed before the work was done")
+
+    def fileno(self) -> int:
+        """A descriptor that becomes readable on :meth:`cancel` (not at the deadline). Never read from it."""
+        if self._fd < 0:
+            self._fd = os.eventfd(1 if self._cancelled else 0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+            if self._cancelled:
+                os.eventfd_write(self._fd, 1)
+        return self._fd
+
+    def wait_readable(self, *fds: int, timeout: float | None = None) -> list[int]:
+        """Wait until one of ``fds`` is readable (or at its end).
+
+        :param timeout: seconds after which an empty list is returned; None waits for the token alone.
+        :returns: the descriptors that are readable.
+        :raises Cancelled: when the token fires first.
+        :raises DeadlineExceeded: when its deadline passes first.
+        """
+        end = None if timeout is None else time.monotonic() + timeout
+        own = self.fileno()
+        poll = select.poll()
+        poll.register(own, select.POLLIN)
+        for fd in fds:
+            poll.register(fd, select.POLLIN)
+        while True:
+            self.check()
+            waits = [w for w in (self.remaining(), None if end is None else end - time.monotonic()) if w is not None]
+            ready = poll.poll(None if not waits else max(0.0, min(waits)) * 1000 + 0.5)
+            self.check()
+            found = [fd for fd, _ in ready if fd != own]
+            if found or (end is not None and time.monotonic() >= end):
+                return found
+
+    def close(self) -> None:
+        """Give the descriptor back. The token goes on working; a later :meth:`fileno` makes a new one."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def __del__(self) -> None:
+        self.close()

@@ -1,0 +1,72 @@
+"""Every key of ``conman.toml``: type, default and one line of why. ``docs/configuration.md`` and the repo's
+``conman.toml`` are tested against this table."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+Value = str | int | float | bool | tuple[str, ...]
+
+
+class Key(NamedTuple):
+    """One key.
+
+    :param name: dotted, as in ``conman config show``.
+    :param default: its value where nothing sets it; the type is the default's.
+    :param doc: one line of why one would set it.
+    :param choices: the only values allowed; empty for any.
+    """
+
+    name: str
+    default: Value
+    doc: str
+    choices: tuple[str, ...] = ()
+
+    @property
+    def environment(self) -> str:
+        """The variable that sets it: ``CONMAN_STORAGE_DRIVER`` for ``storage.driver``."""
+        return "CONMAN_" + self.name.replace(".", "_").replace("-", "_").upper()
+
+
+SCHEMA: tuple[Key, ...] = (
+    Key("root", "/var/lib/conman", "What lasts: images, layers, containers, logs. Put it on a roomy disk."),
+    Key("run_root", "/run/conman", "What a reboot clears: mounts, sockets, bundles. Must be on a tmpfs for that."),
+    Key("log_level", "warning", "How much conman says on stderr about itself.", ("debug", "info", "warning", "error")),
+    Key("short_names", ("docker.io/library",), "Where a name without a registry, such as alpine, is looked for, in order."),
+    Key("keep_blobs", True, "Keep compressed layers after unpacking: pushing and saving stay exact, at the cost of disk."),
+    Key("cgroup_manager", "auto", "Who makes cgroups; auto takes systemd where it runs this host on cgroup v2.",
+        ("auto", "cgroupfs", "systemd")),
+    Key("plugins", (), "Further plugins that may be loaded, beside the stock ones and those selected in this file."),
+    Key("storage.driver", "overlay-storage", "Storage plugin for new layers and containers; old ones keep theirs."),
+    Key("runtime.name", "runc-runtime", "Runtime plugin for new containers; old ones keep theirs."),
+    Key("attach.name", "pty-attach", "I/O plugin that joins a person's terminal to a container."),
+    Key("shim.command", (), "Program and arguments to stand in for conman-shim; it must speak shim/PROTOCOL.md."),
+    Key("pull.parallel", 3, "How many layers are downloaded at once."),
+    Key("registries.tls_verify", True, "false: accept plain HTTP and unverified TLS from every registry. Prefer a registry table."),
+    Key("containers.network", "none", "Network of new containers: none or host, until the network release.", ("none", "host")),
+    Key("containers.pids_limit", 2048, "Most processes in one container; 0 for no limit."),
+    Key("containers.shm_size", "64m", "Size of /dev/shm in a container."),
+    Key("containers.stop_timeout", 10, "Seconds between the stop signal and SIGKILL."),
+    Key("containers.log_driver", "cri", "Where output is kept: cri (a file in CRI format) or none.", ("cri", "none")),
+    Key("containers.detach_keys", "ctrl-p,ctrl-q", "Keys that leave a container's terminal; empty for none."),
+    Key("containers.init_path", "", "Init binary for --init; empty: the first of catatonit, tini, docker-init, dumb-init found."),
+    Key("containers.seccomp_profile", "", "Path of a seccomp profile for new containers; empty: conman's own."),
+    Key("containers.apparmor_profile", "", "AppArmor profile for new containers; empty: none."),
+)
+
+TRANSPORTS: tuple[tuple[str, str], ...] = (
+    ("docker", "registry-pull"),
+    ("oci", "oci-archive"),
+    ("oci-archive", "oci-archive"),
+)
+"""The default ``[transports]`` table: scheme -> plugin."""
+
+REGISTRY_KEYS: tuple[Key, ...] = (
+    Key("insecure", False, "Allow plain HTTP and unverified TLS; loopback registries fall back to HTTP by themselves."),
+    Key("ca", "", "PEM bundle that signs the registry's certificate."),
+    Key("mirrors", (), "Hosts (host[:port][/prefix]) asked in order before the registry itself."),
+)
+"""The keys of one ``[registry."host"]`` table."""
+
+STOCK: tuple[str, ...] = ("registry-pull", "oci-archive", "overlay-storage", "vfs-storage", "runc-runtime", "crun-runtime", "pty-attach")
+"""The stock plugins: allowed without being named anywhere."""

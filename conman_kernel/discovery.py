@@ -1,0 +1,124 @@
+"""Which plugins are installed: entry-point metadata, read without importing any of them, and cached.
+
+The scan costs some 40 ms; its result lies in a file below ``--root`` and holds as long as no folder of ``sys.path`` changed.
+The same file remembers which plugins passed pluggy's checks, so that a sound plugin is checked once per installation.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import zlib
+from typing import NamedTuple
+
+from .store.layout import Layout
+
+FORMAT = 1
+
+
+class EntryPoint(NamedTuple):
+    """One plugin as its distribution declares it.
+
+    :param group: the slot's entry-point group.
+    :param name: the plugin's name.
+    :param value: ``module`` (or ``module:attribute``) to load.
+    :param distribution: name of the distribution that ships it.
+    :param version: of that distribution.
+    """
+
+    group: str
+    name: str
+    value: str
+    distribution: str
+    version: str
+
+
+class Discovery:
+    """The installed plugins of one interpreter. Lazy; reads nothing until asked."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._entries: tuple[EntryPoint, ...] | None = None
+        self._verified: set[str] = set()
+        self._key = ""
+
+    @property
+    def entries(self) -> tuple[EntryPoint, ...]:
+        """Every installed plugin, sorted by group and name; two of one name both appear."""
+        if self._entries is None:
+            self._key = _environment_key()
+            if not self._read_cache():
+                self._entries = _scan()
+                self._verified = set()
+                self._write_cache()
+        assert self._entries is not None
+        return self._entries
+
+    def find(self, group: str, name: str) -> tuple[EntryPoint, ...]:
+        """The plugins of that name in that slot: none, one, or a conflict."""
+        return tuple(e for e in self.entries if e.group == group and e.name == name)
+
+    def is_verified(self, entry: EntryPoint) -> bool:
+        """True where pluggy's checks were passed by this very installation."""
+        return f"{entry.group}/{entry.name}" in self._verified
+
+    def set_verified(self, entry: EntryPoint) -> None:
+        """Remember that pluggy's checks were passed."""
+        self._verified.add(f"{entry.group}/{entry.name}")
+        self._write_cache()
+
+    def _path(self) -> str:
+        return f"{self._layout.plugin_cache}.{zlib.crc32(sys.prefix.encode()):08x}"
+
+    def _read_cache(self) -> bool:
+        try:
+            with open(self._path(), encoding="utf-8") as stream:
+                data: object = json.load(stream)
+        except (OSError, ValueError):
+            return False
+        if not isinstance(data, dict) or data.get("key") != self._key:
+            return False
+        self._entries = tuple(EntryPoint(*row) for row in data["entries"])
+        self._verified = set(data["verified"])
+        return True
+
+    def _write_cache(self) -> None:
+        if not os.path.isdir(self._layout.root):
+            return  # nothing is made for a command that only looks
+        temporary = f"{self._path()}.{os.getpid()}"
+        try:
+            with open(temporary, "w", encoding="utf-8") as stream:
+                json.dump({"key": self._key, "entries": self._entries, "verified": sorted(self._verified)}, stream)
+            os.rename(temporary, self._path())
+        except OSError:
+            # A store that cannot be written (full, read-only) only costs the scan again.
+            if os.path.exists(temporary):
+                os.unlink(temporary)
+
+
+def _environment_key() -> str:
+    """What the scan depends on: the interpreter and the change times of the folders it looks through."""
+    parts = [str(FORMAT), sys.version]
+    for folder in sys.path:
+        try:
+            parts.append(f"{folder}={os.stat(folder or '.').st_mtime_ns}")
+        except OSError:
+            parts.append(f"{folder}=")
+    return "\n".join(parts)
+
+
+def _scan() -> tuple[EntryPoint, ...]:
+    from importlib import metadata
+
+    found: set[EntryPoint] = set()
+    seen: set[str] = set()
+    for distribution in metadata.distributions():
+        name = str(distribution.metadata["Name"] or "")
+        if not name or name.lower() in seen:
+            continue  # broken metadata, or shadowed by an earlier folder of sys.path
+        seen.add(name.lower())
+        for point in distribution.entry_points:
+            if point.group.startswith("conman."):
+                found.add(EntryPoint(point.group, point.name, point.value, name, distribution.version))
+    return tuple(sorted(found))

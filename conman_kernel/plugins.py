@@ -1,0 +1,254 @@
+"""Plugins: find by name, load on first need, check, probe, open; every failure typed. The only file that calls pluggy."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Callable, Iterator, Mapping, NamedTuple, TypeVar, cast
+
+from .config import Config, unknown_key
+from .config_schema import STOCK, Value
+from .discovery import Discovery, EntryPoint
+from .errors import (ConfigError, ConmanError, PluginApiMismatch, PluginConflict, PluginFailed, PluginNotInstalled,
+                     PluginUnavailable)
+from .guard import guard
+from .slots import SLOTS, Slot
+from .slots.provider import Log, Option, PluginContext, Provider, RegistrySettings
+from .store.layout import Layout
+
+T = TypeVar("T")
+
+
+class PluginInfo(NamedTuple):
+    """One installed plugin, known from metadata alone."""
+
+    slot: str
+    name: str
+    distribution: str
+    version: str
+    selected: bool
+
+
+class OptionValue(NamedTuple):
+    """One option of a plugin, the value in force and who set it."""
+
+    option: Option
+    value: Value
+    origin: str
+
+
+class PluginReport(NamedTuple):
+    """One plugin, loaded and probed. ``reason`` and ``hint`` say why it is not available here; empty where it is."""
+
+    info: PluginInfo
+    api: int
+    summary: str
+    options: tuple[OptionValue, ...]
+    available: bool
+    reason: str
+    hint: str
+
+
+class Plugins:
+    """The plugins of one :class:`~conman_kernel.Conman`. Each is loaded at most once."""
+
+    def __init__(self, config: Config, layout: Layout, log: Log) -> None:
+        self._config = config
+        self._layout = layout
+        self._log = log
+        self._discovery = Discovery(layout)
+        self._open: dict[tuple[str, str], object] = {}
+
+    def get(self, slot: Slot[T], name: str) -> T:
+        """The object that the named plugin offers to a slot, opened on first need.
+
+        :raises PluginNotInstalled, PluginConflict, PluginApiMismatch, PluginFailed, PluginUnavailable, ConfigError:
+            see :mod:`conman_kernel.errors`; each names slot, plugin and distribution.
+        """
+        key = (slot.group, name)
+        if key not in self._open:
+            entry = self._entry(slot, name)
+            provider = self._provider(slot, entry)
+            context = self._context(slot, entry, provider)
+            no = self._call(slot, entry, "probe", lambda: provider.probe(context))
+            if no is not None:
+                raise PluginUnavailable(f"{name} ({_shipped(entry)}) cannot work on this host: {no.reason}",
+                                        slot=slot.group, plugin=name, distribution=_shipped(entry), hint=no.hint)
+            made = self._call(slot, entry, "open", lambda: provider.open(context))
+            missing = [member for member in slot.members if not hasattr(made, member)]
+            if missing:
+                raise PluginFailed(f"{name} ({_shipped(entry)}) lacks {', '.join(missing)} of the slot {slot.group}",
+                                   slot=slot.group, plugin=name, distribution=_shipped(entry))
+            self._open[key] = guard(made, lambda: _failure(slot, entry))
+        return cast("T", self._open[key])
+
+    def list(self) -> tuple[PluginInfo, ...]:
+        """Every installed plugin of every slot, from metadata alone; nothing is imported."""
+        return tuple(self._info(entry) for entry in self._discovery.entries)
+
+    def inspect(self, name: str) -> PluginReport:
+        """Load and probe one plugin, selected or not.
+
+        :raises ConmanError: as :meth:`get`, except that one which is unavailable here is reported, not raised.
+        """
+        for slot in SLOTS:
+            if self._discovery.find(slot.group, name):
+                return self._report(slot, name)
+        raise self._not_installed("any slot", name)
+
+    def check_options(self) -> Iterator[ConmanError]:
+        """Load every plugin that is selected or has a ``[plugin.NAME]`` table, and yield what is wrong with its options or itself."""
+        wanted = {(slot, name) for slot in SLOTS for name in self._selected(slot)}
+        for name in self._config.plugin_options:
+            owners = [slot for slot in SLOTS if self._discovery.find(slot.group, name)]
+            if not owners:
+                yield self._not_installed("any slot", name)
+            wanted |= {(slot, name) for slot in owners}
+        for slot, name in sorted(wanted, key=lambda pair: (pair[0].group, pair[1])):
+            try:
+                entry = self._entry(slot, name)
+                self._context(slot, entry, self._provider(slot, entry))
+            except ConmanError as error:
+                yield error
+
+    def allowed(self) -> frozenset[str]:
+        """The plugins that may be loaded: stock, named by the configuration or the command line."""
+        chosen = {name for slot in SLOTS for name in self._selected(slot)}
+        return frozenset(STOCK) | chosen | set(self._config.plugin_options) | set(self._config.texts("plugins"))
+
+    def close(self) -> None:
+        """Close what was opened. May be called twice."""
+        opened, self._open = self._open, {}
+        for plugin in opened.values():
+            close = getattr(plugin, "close", None)
+            if close is not None:
+                close()
+
+    def _report(self, slot: Slot[T], name: str) -> PluginReport:
+        entry = self._entry(slot, name)
+        provider = self._provider(slot, entry)
+        context = self._context(slot, entry, provider)
+        no = self._call(slot, entry, "probe", lambda: provider.probe(context))
+        configured = self._config.plugin_options.get(name, {})
+        values = tuple(
+            OptionValue(o, configured[o.name].value, configured[o.name].origin) if o.name in configured
+            else OptionValue(o, o.default, "built in") for o in provider.options)
+        return PluginReport(self._info(entry), provider.api, provider.summary, values, no is None,
+                            no.reason if no else "", no.hint if no else "")
+
+    def _info(self, entry: EntryPoint) -> PluginInfo:
+        chosen = any(slot.group == entry.group and entry.name in self._selected(slot) for slot in SLOTS)
+        return PluginInfo(entry.group, entry.name, entry.distribution, entry.version, chosen)
+
+    def _selected(self, slot: Slot[T]) -> tuple[str, ...]:
+        if slot.group == "conman.transport":
+            return tuple(sorted({str(value.value) for value in self._config.transports.values()}))
+        key = {"conman.storage": "storage.driver", "conman.runtime": "runtime.name", "conman.attach": "attach.name"}[slot.group]
+        return (self._config.text(key),)
+
+    def _entry(self, slot: Slot[T], name: str) -> EntryPoint:
+        found = self._discovery.find(slot.group, name)
+        if not found:
+            raise self._not_installed(slot.group, name)
+        if len(found) > 1:
+            shipped = " and ".join(_shipped(entry) for entry in found)
+            raise PluginConflict(f"{name} of the slot {slot.group} is shipped twice: by {shipped}", slot=slot.group,
+                                 plugin=name, distribution=shipped, hint=f"pip uninstall {found[-1].distribution}")
+        return found[0]
+
+    def _not_installed(self, group: str, name: str) -> PluginNotInstalled:
+        import difflib
+
+        known = sorted({e.name for e in self._discovery.entries if e.group == group or group == "any slot"})
+        near = difflib.get_close_matches(name, known, 1, 0.6)
+        hint = f"did you mean {near[0]}? Otherwise: " if near else ""
+        return PluginNotInstalled(f"no plugin {name} for {group} is installed", slot=group, plugin=name,
+                                  hint=f"{hint}pip install conman-{name}")
+
+    def _provider(self, slot: Slot[T], entry: EntryPoint) -> Provider[T]:
+        if self._discovery.is_verified(entry) and "hooks" not in os.environ.get("CONMAN_TRACE", ""):
+            module = self._import(slot, entry)
+            answer: object = self._call(slot, entry, slot.hook, getattr(module, slot.hook))
+        else:
+            answer = self._checked_by_pluggy(slot, entry)
+        if not isinstance(answer, Provider):
+            raise PluginFailed(f"{entry.name} ({_shipped(entry)}) must return a Provider from {slot.hook}, not "
+                               f"{type(answer).__name__}", slot=slot.group, plugin=entry.name, distribution=_shipped(entry))
+        if answer.api != slot.api:
+            raise PluginApiMismatch(
+                f"{entry.name} ({_shipped(entry)}) was written for version {answer.api} of {slot.group}, this conman speaks "
+                f"{slot.api}", slot=slot.group, plugin=entry.name, distribution=_shipped(entry),
+                hint=f"pip install --upgrade conman {entry.distribution}")
+        return cast("Provider[T]", answer)
+
+    def _checked_by_pluggy(self, slot: Slot[T], entry: EntryPoint) -> object:
+        import pluggy
+
+        from . import hookspecs
+
+        module = self._import(slot, entry)
+        manager = pluggy.PluginManager("conman")  # one a plugin: nothing shadows, a raising one starves no other
+        if "hooks" in os.environ.get("CONMAN_TRACE", ""):
+            manager.trace.root.setwriter(lambda text: sys.stderr.write(f"hooks: {entry.name}: {text}"))
+            manager.enable_tracing()
+        manager.add_hookspecs(hookspecs)
+        try:
+            manager.register(module, name=entry.name)
+            manager.check_pending()
+        except (pluggy.PluginValidationError, ValueError) as error:
+            raise _failure(slot, entry, f"has a hook that does not fit: {error}") from error
+        answers: list[object] = self._call(slot, entry, slot.hook, getattr(manager.hook, slot.hook))
+        if len(answers) != 1:
+            raise _failure(slot, entry, f"must implement {slot.hook} exactly once (a None is no answer)")
+        self._discovery.set_verified(entry)
+        return answers[0]
+
+    def _import(self, slot: Slot[T], entry: EntryPoint) -> object:
+        import importlib
+
+        module, _, attribute = entry.value.partition(":")
+        try:
+            loaded: object = importlib.import_module(module.strip())
+            for part in attribute.split(".") if attribute else ():
+                loaded = getattr(loaded, part.strip())
+        except Exception as error:
+            raise _failure(slot, entry, f"cannot be imported: {type(error).__name__}: {error}") from error
+        return loaded
+
+    def _context(self, slot: Slot[T], entry: EntryPoint, provider: Provider[T]) -> PluginContext[Mapping[str, object]]:
+        known = {option.name: option for option in provider.options}
+        values: dict[str, object] = {}
+        for name, value in self._config.plugin_options.get(entry.name, {}).items():
+            if name not in known:
+                raise unknown_key(value.key, [f"plugin.{entry.name}.{k}" for k in known], value.origin)
+            wanted = type(known[name].default)
+            given = float(value.value) if wanted is float and type(value.value) is int else value.value
+            if type(given) is not wanted:
+                raise ConfigError(f"{value.origin}: {value.key} must be a {known[name].type}, not {value.value!r}")
+            values[name] = given
+        registries = dict(self._config.registries)
+        if not self._config.switch("registries.tls_verify"):
+            registries = {host: settings._replace(insecure=True) for host, settings in registries.items()}
+            registries["*"] = RegistrySettings(insecure=True)
+        return PluginContext(name=entry.name, options=values, state_dir=self._layout.plugin_state(entry.name),
+                             run_dir=self._layout.plugin_run(entry.name), log=self._log, registries=registries)
+
+    def _call(self, slot: Slot[T], entry: EntryPoint, what: str, function: Callable[[], R]) -> R:
+        try:
+            return function()
+        except ConmanError:
+            raise
+        except Exception as error:
+            raise _failure(slot, entry, f"failed in {what}: {type(error).__name__}: {error}") from error
+
+
+R = TypeVar("R")
+
+
+def _shipped(entry: EntryPoint) -> str:
+    return f"{entry.distribution} {entry.version}"
+
+
+def _failure(slot: Slot[T], entry: EntryPoint, what: str = "failed") -> PluginFailed:
+    return PluginFailed(f"{entry.name} ({_shipped(entry)}) {what}", slot=slot.group, plugin=entry.name,
+                        distribution=_shipped(entry), hint="this is a defect of the plugin; conman's own state is untouched")

@@ -1,0 +1,49 @@
+"""Who is who among processes, across pid reuse and reboots: pid with start time and boot id."""
+
+from __future__ import annotations
+
+import os
+
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
+
+
+def boot_id() -> str:
+    """The running kernel's boot id, a UUID (proc(5))."""
+    with open(BOOT_ID, encoding="ascii") as stream:
+        return stream.read().strip()
+
+
+def start_time(pid: int) -> int:
+    """When a process started, in clock ticks after boot (proc(5), field 22 of ``stat``); 0 where there is none, or only its zombie."""
+    try:
+        fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return 0
+    try:
+        text = os.read(fd, 4096)
+    except ProcessLookupError:
+        return 0
+    finally:
+        os.close(fd)
+    fields = text[text.rfind(b")") + 2:].split()
+    return 0 if fields[0] in (b"Z", b"X") else int(fields[19])
+
+
+def alive(pid: int, start: int) -> bool:
+    """True where the process that had this pid and start time still runs."""
+    return pid > 0 and start > 0 and start_time(pid) == start
+
+
+def open_pidfd(pid: int, start: int) -> int:
+    """A pidfd of exactly that process.
+
+    :returns: a descriptor, readable once the process is gone; -1 where it is gone already.
+    """
+    try:
+        fd = os.pidfd_open(pid)
+    except OSError:
+        return -1
+    if not alive(pid, start):
+        os.close(fd)
+        return -1
+    return fd

@@ -1,0 +1,126 @@
+"""The slot ``conman.attach``: the person's side of a container's standard streams.
+
+The kernel owns the session: it connects, frames, half-closes and learns the outcome. An attach plugin is handed a
+*connected* session (never a socket path) and the caller's descriptors, and carries bytes, window sizes and signals between the two:
+raw mode, resize, detach keys, end of input. It says *how* it ended.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple, Protocol
+
+from ..cancel import Cancel
+
+API = 1
+"""The version of this slot. A plugin says in its provider which one it was written for."""
+
+
+class Outcome(Enum):
+    """How a session ended, as the attach plugin saw it. The exit code is the kernel's affair."""
+
+    EXITED = "exited"
+    """All output was delivered and the shim said that the process ended."""
+
+    DETACHED = "detached"
+    """The person typed the detach keys; the process lives on."""
+
+    LOST = "lost"
+    """The connection broke: the shim is gone, or dropped this session for being too slow."""
+
+
+class Output(NamedTuple):
+    """One piece of output: stream 1 or 2 (on a terminal all is 1), 1 byte to 64 KiB."""
+
+    stream: int
+    data: bytes
+
+
+class End(NamedTuple):
+    """The last thing a session says: all output was delivered (``exited``), or why it was lost."""
+
+    outcome: Outcome
+    message: str = ""
+
+
+class Session(Protocol):
+    """A connected session of one container or exec, owned by the kernel. Used by one thread at a time, except
+    that :meth:`resize` and :meth:`signal` may come from another."""
+
+    @property
+    def terminal(self) -> bool:
+        """The process has a terminal: one merged output, resizable."""
+        ...
+
+    @property
+    def stdin_open(self) -> bool:
+        """The process was made with an open standard input, and this session may feed it."""
+        ...
+
+    def fileno(self) -> int:
+        """Readable when :meth:`receive` has something."""
+        ...
+
+    def receive(self) -> Output | End | None:
+        """The next piece of output, or the end (again and again after it), or None: nothing now. Never blocks."""
+        ...
+
+    def send(self, data: bytes) -> int:
+        """Offer bytes to the process's standard input. Never blocks.
+
+        :returns: how many bytes were taken; 0 when the process reads too slowly (wait on :meth:`writable_fileno`).
+        """
+        ...
+
+    def writable_fileno(self) -> int:
+        """Writable (POLLOUT) when :meth:`send` will take something."""
+        ...
+
+    def close_stdin(self) -> None:
+        """Half-close: the process sees the end of its input after all that was sent. May be called twice."""
+        ...
+
+    def resize(self, *, rows: int, columns: int) -> None:
+        """Set the terminal's size. Without a terminal nothing happens."""
+        ...
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the container's process."""
+        ...
+
+
+class AttachRequest(NamedTuple):
+    """Whose streams are joined.
+
+    :param session: connected; the kernel closes it afterwards.
+    :param stdin: descriptor to read from, or -1 for none.
+    :param stdout: descriptor for stream 1, or -1 to discard.
+    :param stderr: descriptor for stream 2, or -1 to discard.
+    :param detach_keys: the bytes that detach when typed on a terminal; empty: never.
+    :param forward_signals: signals that the calling process gets are passed on (``--sig-proxy``) while it has no
+        raw terminal.
+    :param cancel: deadline and cancel token.
+    """
+
+    session: Session
+    stdin: int
+    stdout: int
+    stderr: int
+    detach_keys: bytes
+    forward_signals: bool
+    cancel: Cancel
+
+
+class Attach(Protocol):
+    """The person's side. See the module."""
+
+    def run(self, request: AttachRequest) -> End:
+        """Carry bytes until the session ends or the person detaches.
+
+        A terminal's mode is restored before this returns or raises, whatever happens. When ``stdout`` breaks (EPIPE), the rest of
+        that stream is discarded and the session goes on. At the end of ``stdin`` the session's input is half-closed.
+
+        :raises Cancelled: the token fired.
+        :raises DeadlineExceeded: its deadline passed.
+        """
+        ...

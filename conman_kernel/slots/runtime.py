@@ -1,0 +1,121 @@
+"""The slot ``conman.runtime``: what starts a container's process.
+
+A runtime plugin is data: frozen *argv tables* of an OCI-runtime command line, rendered by the kernel for itself and for
+the shim, a table from the runtime's error texts to exit codes, and what the binary can do. It runs nothing but
+its own feature query. A runtime that is no OCI binary ships an executable that speaks that command line.
+"""
+
+from __future__ import annotations
+
+from typing import Mapping, NamedTuple, Protocol
+
+from ..cancel import Cancel
+from ..errors import InvalidInput
+
+API = 1
+"""The version of this slot. A plugin says in its provider which one it was written for."""
+
+Template = tuple["str | tuple[str, ...]", ...]
+"""An argv to fill in: a string holds at most one ``{place}``; a nested tuple is dropped whole where its place is empty."""
+
+
+def render(template: Template, values: Mapping[str, str]) -> list[str]:
+    """Fill in a template.
+
+    :param template: see :data:`Template`.
+    :param values: place -> text. Places: ``root log id bundle pid_file console_socket signal process image_path
+        work_path``. The list-valued places of OCI command lines are given one per container, never split.
+    :returns: a new argument list; never passed through a shell.
+    :raises InvalidInput: a required place has no value.
+    """
+    argv: list[str] = []
+    for part in template:
+        group = part if isinstance(part, tuple) else (part,)
+        filled: list[str] = []
+        for text in group:
+            start, end = text.find("{"), text.find("}")
+            if start >= 0 and end > start:
+                place = text[start + 1:end]
+                value = values.get(place, "")
+                if not value:
+                    if isinstance(part, tuple):
+                        filled = []
+                        break
+                    raise InvalidInput(f"the runtime's command needs {place}, and none was given")
+                text = text[:start] + value + text[end + 1:]
+            filled.append(text)
+        argv.extend(filled)
+    return argv
+
+
+class RuntimeCommands(NamedTuple):
+    """The argv tables. An empty template means that the runtime has no such command.
+
+    ``create`` takes ``root log bundle id`` and optionally ``pid_file console_socket``; it must return once the container
+    is created, leaving stdio to the process. ``delete`` is forced (``kill_delete``) or not. ``exec`` is detached, takes
+    ``process`` (path of an OCI process document), ``pid_file``, optionally ``console_socket``. ``state`` prints
+    the OCI state document. ``kill`` takes ``signal`` as a number.
+    """
+
+    create: Template
+    start: Template
+    state: Template
+    kill: Template
+    delete: Template
+    force_delete: Template
+    exec: Template
+    pause: Template = ()
+    resume: Template = ()
+    checkpoint: Template = ()
+    restore: Template = ()
+    update: Template = ()
+
+
+class Features(NamedTuple):
+    """What a runtime binary can do (OCI runtime-spec "features", or the plugin's own table by version).
+
+    :param version: as the binary says it, one line.
+    :param oci_version: the newest OCI runtime-spec version it speaks.
+    :param cgroup_v1: it manages cgroup v1 hierarchies.
+    :param cgroup_v2: it manages the unified hierarchy.
+    :param systemd_cgroup: it can have systemd make the cgroup.
+    :param seccomp: it applies seccomp profiles.
+    :param apparmor: it applies AppArmor profiles.
+    :param checkpoint: it can checkpoint and restore.
+    """
+
+    version: str
+    oci_version: str
+    cgroup_v1: bool
+    cgroup_v2: bool
+    systemd_cgroup: bool
+    seccomp: bool
+    apparmor: bool
+    checkpoint: bool
+
+
+class Runtime(Protocol):
+    """An OCI runtime, as data."""
+
+    @property
+    def binary(self) -> str:
+        """Absolute path of the executable."""
+        ...
+
+    def commands(self, *, systemd_cgroup: bool) -> RuntimeCommands:
+        """The argv tables, program name included. The same answer every time; does no I/O."""
+        ...
+
+    def exit_code(self, message: str) -> int:
+        """Sort what the runtime's create, start or exec said (its log's last error, or its stderr).
+
+        :returns: 127 where the command was not found, 126 where it cannot be executed, else 125.
+        """
+        ...
+
+    def features(self, cancel: Cancel) -> Features:
+        """Ask the binary what it can do. May run it; the kernel keeps the answer.
+
+        :raises Unavailable: the binary cannot be run.
+        """
+        ...

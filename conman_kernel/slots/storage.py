@@ -1,0 +1,184 @@
+"""The slot ``conman.storage``: where layers and container file systems lie.
+
+Vocabulary (containerd's): a *snapshot* is a directory tree. An *active* snapshot is writable and known by its ``key``;
+``commit`` makes it immutable under a ``name``; a *view* is active but read-only. A snapshot has a committed ``parent``
+or none. Layers are committed under their chainID, a container's snapshot has the container's id as key.
+
+Three scenarios. *Unpack*: ``prepare(key, parent)``, the kernel's worker writes the layer, ``commit(key, name=chainID)``.
+*Run*: ``prepare(id, parent=chainID)``, the kernel mounts ``mounts(id)`` (driver and kernel never meet in a mount
+namespace), the container runs, unmount, ``remove(id)``. *Look*: ``view(key, parent)``, ``mounts``, unmount, ``remove``.
+
+Promises. Every change is whole or absent after ``kill -9`` at any line: a half-made snapshot is one that ``walk`` does
+not report and that ``remove`` clears. Calls for different keys may run at once, in threads and in processes; the kernel
+never runs two for one key. A committed snapshot never changes. Nothing outside ``state_dir`` is written.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Iterator, Literal, NamedTuple, Protocol
+
+from ..cancel import Cancel
+from ..oci.descriptor import Descriptor
+
+API = 1
+"""The version of this slot. A plugin says in its provider which one it was written for."""
+
+
+class Whiteouts(Enum):
+    """How the worker writes a layer's deletions into :attr:`Snapshot.layer_path`."""
+
+    APPLIED = "applied"
+    """The folder shows the whole tree; what a whiteout names is deleted there."""
+
+    OVERLAY = "overlay"
+    """The folder is one overlayfs layer: a 0/0 character device, and ``trusted.overlay.opaque=y`` on folders."""
+
+
+class Mount(NamedTuple):
+    """One mount(2), made by the kernel; several are stacked in order.
+
+    :param type: file system type, or ``bind``.
+    :param source: device or folder.
+    :param options: as in fstab, one each. ``lowerdir=`` may be longer than a page: the kernel copes.
+    """
+
+    type: str
+    source: str
+    options: tuple[str, ...]
+
+
+class Snapshot(NamedTuple):
+    """An active snapshot.
+
+    :param key: its key.
+    :param layer_path: the folder where the kernel's worker writes a layer's entries in the driver's
+        :attr:`StorageDriver.whiteouts` form without any mount, or None: then ``mounts`` is mounted and the
+        merged tree is written, whiteouts applied.
+    """
+
+    key: str
+    layer_path: str | None
+
+
+class Info(NamedTuple):
+    """What is known about one snapshot. ``created`` is seconds since the epoch."""
+
+    name: str
+    parent: str | None
+    kind: Literal["active", "view", "committed"]
+    created: float
+
+
+class Usage(NamedTuple):
+    """What a snapshot takes by itself, without its parents: bytes on disk (st_blocks * 512) and inodes."""
+
+    size: int
+    inodes: int
+
+
+class PrepareRequest(NamedTuple):
+    """A new active snapshot (or view) on top of a committed parent, or an empty one."""
+
+    key: str
+    parent: str | None
+    cancel: Cancel
+
+
+class CommitRequest(NamedTuple):
+    """Make the active snapshot ``key`` immutable as ``name``."""
+
+    key: str
+    name: str
+    cancel: Cancel
+
+
+class KeyRequest(NamedTuple):
+    """One snapshot: the key of an active one or the name of a committed one."""
+
+    key: str
+    cancel: Cancel
+
+
+class AcquireRequest(NamedTuple):
+    """Asked before a layer is downloaded: can the driver provide it by itself (lazily)?"""
+
+    chain_id: str
+    parent: str | None
+    descriptor: Descriptor
+    cancel: Cancel
+
+
+class StorageDriver(Protocol):
+    """A keeper of snapshots. See the module for vocabulary, scenarios and promises."""
+
+    @property
+    def whiteouts(self) -> Whiteouts:
+        """The form the worker writes into ``layer_path``."""
+        ...
+
+    @property
+    def independent_layers(self) -> bool:
+        """True where a layer may be unpacked into ``layer_path`` before (or beside) its parent: the parent given to
+        ``prepare`` need then exist only at ``commit``."""
+        ...
+
+    def prepare(self, request: PrepareRequest) -> Snapshot:
+        """Make a writable snapshot. The tree equals the parent's; an empty one is 0755 root:root.
+
+        :raises AlreadyExists: the key or a committed name of it is taken.
+        :raises NotFound: the parent is not committed (at ``commit`` where :attr:`independent_layers`).
+        """
+        ...
+
+    def view(self, request: PrepareRequest) -> Snapshot:
+        """Make a read-only look at a committed snapshot. Errors as in :meth:`prepare`."""
+        ...
+
+    def commit(self, request: CommitRequest) -> None:
+        """Make an active snapshot immutable and durable under a name; the key is gone afterwards.
+
+        :raises AlreadyExists: the name is taken (the caller then removes its key: somebody was faster).
+        :raises NotFound: no such key, or its parent is not committed.
+        """
+        ...
+
+    def mounts(self, request: KeyRequest) -> tuple[Mount, ...]:
+        """The mounts that show an active snapshot or view. Changes nothing; may be called twice.
+
+        :raises NotFound: no such key.
+        """
+        ...
+
+    def remove(self, request: KeyRequest) -> None:
+        """Remove an active or committed snapshot, or what is left of a half-made one; nothing there is no error.
+
+        :raises InvalidState: a committed snapshot that others have as parent.
+        """
+        ...
+
+    def stat(self, request: KeyRequest) -> Info:
+        """What is known about one snapshot.
+
+        :raises NotFound: no such key or name.
+        """
+        ...
+
+    def walk(self, cancel: Cancel) -> Iterator[Info]:
+        """Every whole snapshot, in no order. Half-made ones are not reported."""
+        ...
+
+    def usage(self, request: KeyRequest) -> Usage:
+        """What a snapshot takes by itself.
+
+        :raises NotFound: no such key or name.
+        """
+        ...
+
+    def acquire(self, request: AcquireRequest) -> bool:
+        """True where the driver now holds ``chain_id`` committed without the layer being downloaded (a lazy driver)."""
+        ...
+
+    def close(self) -> None:
+        """Give descriptors back. May be called twice."""
+        ...

@@ -1,0 +1,132 @@
+"""The SQLite index: who exists, by what name, in what state.
+
+WAL, explicit ``BEGIN IMMEDIATE`` for every change, one connection per operation (none crosses a thread or fork).
+No transaction is open while a runtime or a registry is waited for.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import contextmanager
+from typing import Iterator
+
+from ..errors import ConmanError, Unavailable
+from .layout import Layout, unusable
+from .schema import MIGRATIONS
+
+BUSY_SECONDS = 30.0
+"""How long an operation waits for another process's transaction; each lasts milliseconds."""
+
+CHECKPOINT_PAGES = 200
+"""WAL pages after which a commit writes them back: bounds what the first reader of the next command has to look through."""
+
+
+class Index:
+    """The index of one store. Thread-safe: every operation opens a connection of its own."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        # Closing the last connection writes the WAL back and syncs it: this one keeps that from every single operation.
+        self._anchor: sqlite3.Connection | None = None
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """A connection that sees one consistent state until the block ends. Must not change anything.
+
+        :raises Unavailable: the index cannot be opened, or is newer than this conman.
+        """
+        connection = self._connect()
+        try:
+            connection.execute("BEGIN")
+            yield connection
+        except sqlite3.Error as error:
+            raise self._failure(error) from error
+        finally:
+            connection.close()
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """A connection inside ``BEGIN IMMEDIATE``: committed when the block ends, rolled back when it raises.
+
+        :raises Unavailable: the index cannot be opened or written, is busy for too long, or is newer than this conman.
+        """
+        connection = self._connect()
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            yield connection
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise self._failure(error) from error
+        finally:
+            connection.close()
+
+    def close(self) -> None:
+        """Give the resting connection back. May be called twice; the index goes on working."""
+        anchor, self._anchor = self._anchor, None
+        if anchor is not None:
+            anchor.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        if self._anchor is None:
+            if not os.path.exists(self._layout.index):
+                self._layout.ensure(self._layout.root)
+            self._anchor = self._open(migrate=True)
+        return self._open(migrate=False)
+
+    def _open(self, *, migrate: bool) -> sqlite3.Connection:
+        try:
+            connection = sqlite3.connect(self._layout.index, timeout=BUSY_SECONDS, isolation_level=None,
+                                         check_same_thread=False)
+        except sqlite3.Error as error:
+            raise self._failure(error) from error
+        try:
+            connection.row_factory = sqlite3.Row
+            if migrate:
+                self._migrate(connection)
+            connection.execute("PRAGMA synchronous=NORMAL")
+            connection.execute("PRAGMA foreign_keys=ON")
+            connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
+        except sqlite3.Error as error:
+            connection.close()
+            raise self._failure(error) from error
+        except ConmanError:
+            connection.close()
+            raise
+        return connection
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version == len(MIGRATIONS):
+            return
+        if version > len(MIGRATIONS):
+            raise Unavailable(f"{self._layout.index} was written by a newer conman (schema {version}, this one knows "
+                              f"{len(MIGRATIONS)})", hint="install that version, or choose another --root")
+        os.chmod(self._layout.index, 0o600)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("BEGIN IMMEDIATE")
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        for number in range(version, len(MIGRATIONS)):
+            for statement in _statements(MIGRATIONS[number]):
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version={len(MIGRATIONS)}")
+        connection.execute("COMMIT")
+
+    def _failure(self, error: sqlite3.Error) -> ConmanError:
+        path = self._layout.index
+        if isinstance(error, sqlite3.OperationalError):
+            if not os.access(os.path.dirname(path), os.W_OK):
+                return unusable(os.path.dirname(path), PermissionError(13, "Permission denied"))
+            return Unavailable(f"the index {path} cannot be used: {error}")
+        if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.IntegrityError):
+            return Unavailable(f"the index {path} is damaged: {error}", hint="move it away, and pull again")
+        raise error
+
+
+def _statements(script: str) -> Iterator[str]:
+    rest = ""
+    for line in script.splitlines(keepends=True):
+        rest += line
+        if sqlite3.complete_statement(rest):
+            yield rest
+            rest = ""
