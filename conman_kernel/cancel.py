@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import select
 import time
+from _thread import allocate_lock
 
 from .errors import Cancelled, DeadlineExceeded
 
@@ -19,12 +20,13 @@ class Cancel:
     :param timeout: seconds from now after which the work is to stop; None means never.
     """
 
-    __slots__ = ("_cancelled", "_deadline", "_fd", "reason")
+    __slots__ = ("_cancelled", "_deadline", "_fd", "_making", "reason")
 
     def __init__(self, timeout: float | None = None) -> None:
         self._deadline = None if timeout is None else time.monotonic() + timeout
         self._cancelled = False
         self._fd = -1
+        self._making = allocate_lock()
         self.reason = "cancelled"
 
     def cancel(self, reason: str = "cancelled") -> None:
@@ -56,10 +58,13 @@ class Cancel:
 
     def fileno(self) -> int:
         """A descriptor that becomes readable on :meth:`cancel` (not at the deadline). Never read from it."""
-        if self._fd < 0:
-            self._fd = os.eventfd(1 if self._cancelled else 0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-            if self._cancelled:
-                os.eventfd_write(self._fd, 1)
+        # Two threads that ask first must get the same one, or cancel() would wake only the second. The lock is never
+        # taken in cancel(), which a signal handler may call; hence the second look at the flag.
+        with self._making:
+            if self._fd < 0:
+                self._fd = os.eventfd(1 if self._cancelled else 0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+                if self._cancelled:
+                    os.eventfd_write(self._fd, 1)
         return self._fd
 
     def wait_readable(self, *fds: int, timeout: float | None = None) -> list[int]:

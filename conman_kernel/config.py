@@ -31,7 +31,7 @@ class ConfigValue(NamedTuple):
 class Config:
     """The merged configuration of one :class:`~conman_kernel.Conman`. Immutable after :func:`load`."""
 
-    __slots__ = ("_values", "files", "plugin_options", "registries", "transports")
+    __slots__ = ("_values", "explicit_file", "files", "plugin_options", "registries", "transports")
 
     def __init__(self, values: dict[str, ConfigValue], transports: dict[str, ConfigValue],
                  registries: dict[str, RegistrySettings], plugin_options: dict[str, dict[str, ConfigValue]],
@@ -41,6 +41,7 @@ class Config:
         self.registries = registries
         self.plugin_options = plugin_options
         self.files = files
+        self.explicit_file = ""
 
     def entry(self, key: str) -> ConfigValue:
         """The value of one key of :data:`~conman_kernel.config_schema.SCHEMA` with its origin; KeyError otherwise."""
@@ -100,6 +101,7 @@ def load(*, file: str | None = None, overrides: Mapping[str, object] | None = No
     for path in files:
         _merge_file(config, path, hostname)
     config.files = tuple(files)
+    config.explicit_file = os.path.abspath(file) if file else ""
     for key in SCHEMA:
         text = environ.get(key.environment)
         if text is not None:

@@ -69,7 +69,7 @@ class Discovery:
         self._write_cache()
 
     def _path(self) -> str:
-        return f"{self._layout.plugin_cache}.{zlib.crc32(sys.prefix.encode()):08x}"
+        return f"{self._layout.plugin_cache}.{zlib.crc32(chr(0).join(_folders()).encode()):08x}"
 
     def _read_cache(self) -> bool:
         try:
@@ -97,12 +97,16 @@ class Discovery:
                 os.unlink(temporary)
 
 
+def _folders() -> list[str]:
+    return [os.path.abspath(folder) for folder in sys.path if folder]
+
+
 def _environment_key() -> str:
     """What the scan depends on: the interpreter and the change times of the folders it looks through."""
     parts = [str(FORMAT), sys.version]
-    for folder in sys.path:
+    for folder in _folders():
         try:
-            parts.append(f"{folder}={os.stat(folder or '.').st_mtime_ns}")
+            parts.append(f"{folder}={os.stat(folder).st_mtime_ns}")
         except OSError:
             parts.append(f"{folder}=")
     return "\n".join(parts)

@@ -57,19 +57,21 @@ class Plugins:
         self._layout = layout
         self._log = log
         self._discovery = Discovery(layout)
-        self._open: dict[tuple[str, str], object] = {}
+        self._open: dict[tuple[str, str, bool | None], object] = {}
 
-    def get(self, slot: Slot[T], name: str) -> T:
+    def get(self, slot: Slot[T], name: str, *, tls_verify: bool | None = None) -> T:
         """The object that the named plugin offers to a slot, opened on first need.
+
+        :param tls_verify: False: one that accepts unverified registries; None: as configured.
 
         :raises PluginNotInstalled, PluginConflict, PluginApiMismatch, PluginFailed, PluginUnavailable, ConfigError:
             see :mod:`conman_kernel.errors`; each names slot, plugin and distribution.
         """
-        key = (slot.group, name)
+        key = (slot.group, name, tls_verify)
         if key not in self._open:
             entry = self._entry(slot, name)
             provider = self._provider(slot, entry)
-            context = self._context(slot, entry, provider)
+            context = self._context(slot, entry, provider, tls_verify)
             no = self._call(slot, entry, "probe", lambda: provider.probe(context))
             if no is not None:
                 raise PluginUnavailable(f"{name} ({_shipped(entry)}) cannot work on this host: {no.reason}",
@@ -215,7 +217,8 @@ class Plugins:
             raise _failure(slot, entry, f"cannot be imported: {type(error).__name__}: {error}") from error
         return loaded
 
-    def _context(self, slot: Slot[T], entry: EntryPoint, provider: Provider[T]) -> PluginContext[Mapping[str, object]]:
+    def _context(self, slot: Slot[T], entry: EntryPoint, provider: Provider[T],
+                 tls_verify: bool | None = None) -> PluginContext[Mapping[str, object]]:
         known = {option.name: option for option in provider.options}
         values: dict[str, object] = {}
         for name, value in self._config.plugin_options.get(entry.name, {}).items():
@@ -227,7 +230,7 @@ class Plugins:
                 raise ConfigError(f"{value.origin}: {value.key} must be a {known[name].type}, not {value.value!r}")
             values[name] = given
         registries = dict(self._config.registries)
-        if not self._config.switch("registries.tls_verify"):
+        if not (self._config.switch("registries.tls_verify") if tls_verify is None else tls_verify):
             registries = {host: settings._replace(insecure=True) for host, settings in registries.items()}
             registries["*"] = RegistrySettings(insecure=True)
         return PluginContext(name=entry.name, options=values, state_dir=self._layout.plugin_state(entry.name),

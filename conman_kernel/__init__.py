@@ -1,0 +1,52 @@
+"""conman: a container manager that can be taken apart. This is its public API; everything else may change.
+
+::
+
+    from conman_kernel import Conman
+
+    with Conman() as c:
+        image = c.images.pull("alpine")
+        result = c.containers.run(image, ["echo", "hello"])
+        print(result.exit_code, result.stdout)
+
+Names are loaded on first use, so that importing this package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ._version import VERSION as __version__
+from .hooks import hookimpl
+
+if TYPE_CHECKING:
+    from .cancel import Cancel
+    from .containers.attached import RunOutcome, Streams
+    from .containers.capture import RunResult
+    from .containers.container import Container
+    from .containers.execs import ExecOptions
+    from .errors import ConmanError
+    from .images.records import Image, Progress
+    from .kernel import Conman
+    from .oci.runtime.options import ContainerOptions, Device, MountOption, Ulimit
+
+_HOMES = {
+    "Cancel": "cancel", "Conman": "kernel", "ConmanError": "errors", "Container": "containers.container",
+    "ContainerOptions": "oci.runtime.options", "Device": "oci.runtime.options", "ExecOptions": "containers.execs",
+    "Image": "images.records", "MountOption": "oci.runtime.options", "Progress": "images.records",
+    "RunOutcome": "containers.attached", "RunResult": "containers.capture", "Streams": "containers.attached",
+    "Ulimit": "oci.runtime.options",
+}
+
+__all__ = ["Cancel", "Conman", "ConmanError", "Container", "ContainerOptions", "Device", "ExecOptions", "Image", "MountOption",
+           "Progress", "RunOutcome", "RunResult", "Streams", "Ulimit", "__version__", "hookimpl"]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value: object = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    globals()[name] = value
+    return value

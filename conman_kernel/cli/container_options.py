@@ -1,0 +1,96 @@
+"""The options of ``run`` and ``create``, as data. :mod:`.container_record` turns them into a record."""
+
+from __future__ import annotations
+
+from .declare import ARRAY, FLAG, INTEGER, LIST, TEXT, Option
+
+NETWORK_NOTE = ("Until the network release a container has no network of its own: the default is --network none. "
+                "Use --network host for the host's.")
+
+_PROCESS: tuple[Option, ...] = (
+    Option("--entrypoint", "Replace the image's entrypoint; a JSON array for several words", metavar="COMMAND"),
+    Option("--env", "Set an environment variable; NAME alone takes this shell's value", ARRAY, "-e", "NAME=VALUE"),
+    Option("--env-file", "Read environment variables from this file", LIST, metavar="FILE"),
+    Option("--workdir", "Working folder inside the container", TEXT, "-w", "FOLDER"),
+    Option("--user", "User, by name or number, with :GROUP where wanted", TEXT, "-u", "USER"),
+    Option("--group-add", "Further groups of the user", LIST, metavar="GROUP"),
+    Option("--init",
+           "Run an init as pid 1 that passes signals on and reaps (catatonit, tini, docker-init or dumb-init)", FLAG),
+    Option("--interactive", "Keep standard input open", FLAG, "-i"),
+    Option("--tty", "Give the container a terminal", FLAG, "-t"),
+    Option("--stop-signal", "Signal that stops the container", metavar="SIGNAL"),
+    Option("--stop-timeout", "Seconds between the stop signal and SIGKILL", INTEGER, metavar="SECONDS"),
+)
+
+_IDENTITY: tuple[Option, ...] = (
+    Option("--name", "Name of the container", metavar="NAME"),
+    Option("--hostname", "Host name inside the container", TEXT, "-h", "NAME"),
+    Option("--label", "Label of the container", ARRAY, "-l", "KEY=VALUE"),
+    Option("--label-file", "Read labels from this file", LIST, metavar="FILE"),
+    Option("--annotation", "Annotation of the container", LIST, metavar="KEY=VALUE"),
+    Option("--cidfile", "Write the container's id to this file, which must not exist", metavar="FILE"),
+    Option("--pidfile", "Write the process id to this file", metavar="FILE"),
+    Option("--rm", "Remove the container when it ends", FLAG),
+    Option("--replace", "Remove a container of the same name first", FLAG),
+)
+
+_FILES: tuple[Option, ...] = (
+    Option("--volume", "Bind a folder or file of the host: SOURCE:TARGET[:ro,z,...]", ARRAY, "-v", "BIND"),
+    Option("--mount", "Mount: type=bind,source=...,target=...[,ro] or type=tmpfs,target=...", ARRAY, metavar="MOUNT"),
+    Option("--tmpfs", "Mount a tmpfs: TARGET[:size=64m,mode=1777,...]", ARRAY, metavar="TARGET"),
+    Option("--read-only", "Make the root file system read-only; /run, /tmp and /var/tmp get a tmpfs", FLAG),
+    Option("--shm-size", "Size of /dev/shm", metavar="SIZE"),
+    Option("--device", "Give a device of the host: SOURCE[:TARGET][:rwm]", LIST, metavar="DEVICE"),
+)
+
+_LIMITS: tuple[Option, ...] = (
+    Option("--memory", "Most memory, such as 512m", TEXT, "-m", "SIZE"),
+    Option("--memory-swap", "Most memory and swap together; -1 for no limit", metavar="SIZE"),
+    Option("--memory-reservation", "Memory that is kept under pressure", metavar="SIZE"),
+    Option("--cpus", "Most CPUs, such as 1.5", metavar="COUNT"),
+    Option("--cpu-shares", "Weight against other containers", INTEGER, "-c", "WEIGHT"),
+    Option("--cpuset-cpus", "CPUs that may be used, such as 0-3", metavar="LIST"),
+    Option("--cpuset-mems", "Memory nodes that may be used", metavar="LIST"),
+    Option("--pids-limit", "Most processes; -1 or 0 for no limit", metavar="COUNT"),
+    Option("--ulimit", "Resource limit: NAME=SOFT[:HARD]", LIST, metavar="LIMIT"),
+    Option("--oom-score-adj", "Preference of the out-of-memory killer, -1000 to 1000", metavar="SCORE"),
+)
+
+_SECURITY: tuple[Option, ...] = (
+    Option("--cap-add", "Add a capability, or all", LIST, metavar="CAPABILITY"),
+    Option("--cap-drop", "Drop a capability, or all", LIST, metavar="CAPABILITY"),
+    Option("--privileged", "All capabilities, all devices, nothing masked", FLAG),
+    Option("--security-opt", "seccomp=FILE|unconfined, no-new-privileges, apparmor=PROFILE, mask=PATHS, unmask=PATHS",
+           ARRAY,
+           metavar="OPTION"),
+    Option("--sysctl", "Set a namespaced kernel parameter", LIST, metavar="KEY=VALUE"),
+)
+
+_NAMESPACES: tuple[Option, ...] = (
+    Option("--network", "host, none or container:NAME", ARRAY, metavar="MODE", aliases=("--net",)),
+    Option("--pid", "Process namespace: private, host or container:NAME", metavar="MODE"),
+    Option("--ipc", "IPC namespace: private, none, host or container:NAME", metavar="MODE"),
+    Option("--uts", "Host name namespace: private, host or container:NAME", metavar="MODE"),
+    Option("--cgroupns", "Cgroup namespace: private or host", metavar="MODE"),
+    Option("--add-host", "Add a line to /etc/hosts", LIST, metavar="NAME:ADDRESS"),
+    Option("--dns", "Name server in resolv.conf", LIST, metavar="ADDRESS"),
+    Option("--dns-search", "Search domain in resolv.conf", LIST, metavar="DOMAIN"),
+    Option("--dns-option", "Option in resolv.conf", LIST, metavar="OPTION", aliases=("--dns-opt",)),
+)
+
+_OUTPUT: tuple[Option, ...] = (
+    Option("--log-driver", "cri (a file in CRI format) or none", metavar="DRIVER"),
+)
+
+IMAGE_OPTIONS: tuple[Option, ...] = (
+    Option("--pull", "When to pull: missing, always, never or newer", metavar="POLICY", default="missing",
+           choices=("missing", "always", "never", "newer")),
+    Option("--platform", "Platform of the image, such as linux/arm64", metavar="OS/ARCH[/VARIANT]"),
+    Option("--quiet", "Print no progress while pulling", FLAG, "-q"),
+    Option("--tls-verify", "Require HTTPS with a valid certificate; false allows plain HTTP", FLAG, default=True),
+)
+
+OPTIONS: tuple[Option, ...] = tuple(sorted(
+    _PROCESS + _IDENTITY + _FILES + _LIMITS + _SECURITY + _NAMESPACES + _OUTPUT + IMAGE_OPTIONS,
+    key=lambda option: option.long))
+"""What both ``run`` and ``create`` take."""

@@ -1,0 +1,52 @@
+"""What ``run`` and ``create`` do before there is a container."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from ..errors import AlreadyExists, NotFound
+from .pulling import PullDisplay, tls_verify
+
+if TYPE_CHECKING:
+    from ..cancel import Cancel
+    from ..images.records import Image
+    from ..images.service import Policy
+    from ..kernel import Conman
+    from ..oci.runtime.options import ContainerOptions
+    from .values import Values
+
+POLICIES: tuple[Policy, ...] = ("missing", "always", "never", "newer")
+"""What ``--pull`` takes."""
+
+
+def make_room(conman: Conman, values: Values, options: ContainerOptions, *, cancel: Cancel) -> None:
+    """Refuse a ``--cidfile`` that exists; with ``--replace`` remove the container of the same name.
+
+    :raises AlreadyExists: the file exists; nothing has been done then.
+    """
+    if options.cidfile and os.path.lexists(options.cidfile):
+        raise AlreadyExists("container id file exists. Ensure another container is not using it or delete "
+                            f"{values.text('cidfile')}")
+    if values.flag("replace") and options.name:
+        try:
+            old = conman.containers.get(options.name)
+        except NotFound:
+            return
+        if old.name == options.name:
+            old.remove(force=True, cancel=cancel)
+
+
+def ensure_image(conman: Conman, values: Values, *, cancel: Cancel) -> Image:
+    """The image of the command line, pulled where ``--pull`` says so.
+
+    :raises ConmanError: as the image service says.
+    """
+    name = values.arguments[0]
+    policy: Policy = "missing"
+    for known in POLICIES:
+        if values.text("pull") == known:
+            policy = known
+    with PullDisplay(conman, name, quiet=values.flag("quiet")) as display:
+        return conman.images.ensure(name, policy=policy, platform=values.text("platform") or None,
+                                    tls_verify=tls_verify(values), progress=display, cancel=cancel)

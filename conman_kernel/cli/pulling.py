@@ -1,0 +1,57 @@
+"""What ``pull``, ``run`` and ``create`` share: showing a pull's progress, once there is one."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from . import out
+
+if TYPE_CHECKING:
+    from ..images.records import Progress
+    from ..kernel import Conman
+    from .progress import BarProgress, PlainProgress
+    from .values import Values
+
+
+def tls_verify(values: Values) -> bool | None:
+    """``--tls-verify`` where it was given; None leaves it to the configuration."""
+    return values.flag("tls-verify") if values.given("tls-verify") else None
+
+
+class PullDisplay:
+    """Shows a pull from its first event on. Before that it costs nothing: most runs pull nothing.
+
+    :param conman: asked how a short name is spelt out.
+    :param reference: what the person wrote.
+    :param quiet: show nothing at all.
+    """
+
+    def __init__(self, conman: Conman, reference: str, *, quiet: bool) -> None:
+        self._conman = conman
+        self._reference = reference
+        self._quiet = quiet
+        self._display: BarProgress | PlainProgress | None = None
+
+    def __enter__(self) -> PullDisplay:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        if self._display is not None:
+            self._display.close()
+
+    def __call__(self, event: Progress) -> None:
+        """Take one event of the image service; the first comes before any other thread is at work."""
+        if self._quiet:
+            return
+        if self._display is None:
+            from .progress import BarProgress, PlainProgress
+
+            self._display = BarProgress() if os.isatty(2) and os.environ.get("TERM") != "dumb" else PlainProgress()
+            out.error_text(f"Trying to pull {self._spelt_out()}...\n")
+        self._display(event)
+
+    def _spelt_out(self) -> str:
+        from ..oci.reference import parse
+
+        return str(parse(self._reference).expand(self._conman.config.texts("short_names"))[0])

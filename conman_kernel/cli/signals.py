@@ -1,0 +1,47 @@
+"""SIGINT, SIGTERM and SIGHUP ask the kernel to stop: it undoes what it began; the exit code is 128 + the signal."""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+from typing import Callable
+
+from ..cancel import Cancel
+
+CAUGHT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""The signals that stop a command."""
+
+_Handler = Callable[[int, "FrameType | None"], object] | int | None
+
+
+class Cancelling:
+    """While entered, a signal of :data:`CAUGHT` fires the cancel token; the handlers before it are put back at the end.
+
+    A second signal while the kernel still undoes changes nothing: undo is short, and half an undo is what nobody wants.
+    Signals that were ignored when the command began (``nohup``, a background job) stay ignored.
+
+    :ivar number: the first signal that came, or 0.
+    """
+
+    __slots__ = ("_before", "_cancel", "number")
+
+    def __init__(self, cancel: Cancel) -> None:
+        self._cancel = cancel
+        self._before: list[tuple[signal.Signals, _Handler]] = []
+        self.number = 0
+
+    def __enter__(self) -> Cancelling:
+        for number in CAUGHT:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._before.append((number, signal.signal(number, self._caught)))
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        for number, handler in self._before:
+            signal.signal(number, handler)
+        self._before.clear()
+
+    def _caught(self, number: int, frame: FrameType | None) -> None:
+        if not self.number:
+            self.number = number
+            self._cancel.cancel(f"stopped by {signal.Signals(number).name}")

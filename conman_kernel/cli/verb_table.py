@@ -1,0 +1,103 @@
+"""Which module holds which verb, as ``module:ATTRIBUTE`` below :mod:`.verbs`; the one list that every start reads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Mapping
+
+if TYPE_CHECKING:
+    from .declare import Verb
+
+VERBS: Mapping[str, str] = {
+    "attach": "attach:VERB",
+    "completion": "completion:VERB",
+    "create": "create:VERB",
+    "exec": "exec:VERB",
+    "images": "images:VERB",
+    "info": "info:VERB",
+    "inspect": "inspect:VERB",
+    "kill": "kill:VERB",
+    "logs": "logs:VERB",
+    "mount": "mount:VERB",
+    "ps": "ps:VERB",
+    "pull": "pull:VERB",
+    "rm": "rm:VERB",
+    "rmi": "rmi:VERB",
+    "run": "run:VERB",
+    "start": "start:VERB",
+    "stop": "stop:VERB",
+    "umount": "unmount:VERB",
+    "unmount": "unmount:VERB",
+    "version": "version:VERB",
+    "wait": "wait:VERB",
+}
+
+NOUNS: Mapping[str, Mapping[str, str]] = {
+    "config": {
+        "check": "config:CHECK",
+        "show": "config:SHOW",
+    },
+    "container": {
+        "attach": "attach:VERB",
+        "create": "create:VERB",
+        "exec": "exec:VERB",
+        "inspect": "inspect:OF_CONTAINER",
+        "kill": "kill:VERB",
+        "list": "ps:VERB",
+        "logs": "logs:VERB",
+        "ls": "ps:VERB",
+        "mount": "mount:VERB",
+        "ps": "ps:VERB",
+        "rm": "rm:VERB",
+        "run": "run:VERB",
+        "start": "start:VERB",
+        "stop": "stop:VERB",
+        "umount": "unmount:VERB",
+        "unmount": "unmount:VERB",
+        "wait": "wait:VERB",
+    },
+    "image": {
+        "inspect": "inspect:OF_IMAGE",
+        "list": "images:VERB",
+        "ls": "images:VERB",
+        "pull": "pull:VERB",
+        "rm": "rmi:VERB",
+    },
+    "plugin": {
+        "inspect": "plugin:INSPECT",
+        "ls": "plugin:LS",
+    },
+}
+
+NOUN_HELP: Mapping[str, str] = {
+    "config": "Check and show the configuration",
+    "container": "Manage containers",
+    "image": "Manage images",
+    "plugin": "List and describe plugins",
+}
+
+
+def load(place: str) -> Verb:
+    """Import the one module that holds a verb.
+
+    :param place: a value of the tables above.
+    """
+    module, _, attribute = place.partition(":")
+    imported = __import__(f"{__package__}.verbs.{module}", fromlist=[attribute])
+    verb: Verb = getattr(imported, attribute)
+    return verb
+
+
+def find(words: list[str]) -> tuple[str, Verb, list[str]] | None:
+    """The verb that a command line names.
+
+    :param words: the command line after the global options, at least one word.
+    :returns: its name as typed (``container ls``), its declaration and the rest; None where the tables do not know it.
+    """
+    first = words[0]
+    place = VERBS.get(first)
+    if place is not None:
+        return first, load(place), words[1:]
+    noun = NOUNS.get(first)
+    if noun is not None and len(words) > 1 and words[1] in noun:
+        return f"{first} {words[1]}", load(noun[words[1]]), words[2:]
+    return None

@@ -1,0 +1,157 @@
+"""``conman images``, also ``conman image ls``."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, NamedTuple, Sequence
+
+from ...errors import InvalidInput
+from .. import out
+from ..context import Context
+from ..declare import FLAG, IMAGE, LIST, Argument, Option, Verb
+from ..go_format import json_text, render, wants_json
+from ..several import split_filters
+from ..table import table
+from ..values import Values
+from ..wording import ago, size, utc
+
+if TYPE_CHECKING:
+    from ...images.records import Image
+    from ...kernel import Conman
+
+_HEADINGS = {"ID": "IMAGE ID", "CreatedSince": "CREATED", "CreatedAt": "CREATED AT", "Created": "CREATED",
+             "Containers": "CONTAINERS"}
+_NONE = "<none>"
+
+
+class _Line(NamedTuple):
+    """One line: an image under one of its names."""
+
+    image: Image
+    repository: str
+    tag: str
+
+
+def _run(context: Context, values: Values) -> int:
+    if values.flag("quiet") and values.given("format") and not wants_json(values.text("format")):
+        raise InvalidInput("quiet and format are mutually exclusive")
+    conman = context.conman()
+    lines = _lines(_filtered(conman, values))
+    out.write(_text(conman, _sorted(lines, values.text("sort")), values))
+    return 0
+
+
+def _filtered(conman: Conman, values: Values) -> list[Image]:
+    filters: dict[str, list[str]] = {}
+    for key, value in split_filters(values.many("filter")):
+        filters.setdefault(key, []).append(value)
+    if values.arguments:
+        filters["reference"] = [values.arguments[0]]
+    return conman.images.list(filters)
+
+
+def _lines(images: Sequence[Image]) -> list[_Line]:
+    found: list[_Line] = []
+    for image in images:
+        for name in image.names:
+            repository, _, tag = name.rpartition(":")
+            found.append(_Line(image, repository, tag))
+        if not image.names:
+            repository = image.digests[0].partition("@")[0] if image.digests else _NONE
+            found.append(_Line(image, repository, _NONE))
+    return found
+
+
+def _sorted(lines: list[_Line], order: str) -> list[_Line]:
+    if order == "id":
+        return sorted(lines, key=lambda line: line.image.id)
+    if order == "repository":
+        return sorted(lines, key=lambda line: (line.repository, line.tag))
+    if order == "size":
+        return sorted(lines, key=lambda line: line.image.size)
+    if order == "tag":
+        return sorted(lines, key=lambda line: line.tag)
+    return sorted(lines, key=lambda line: -line.image.created)
+
+
+def _text(conman: Conman, lines: Sequence[_Line], values: Values) -> str:
+    whole, format = values.flag("no-trunc"), values.text("format")
+    now = time.time()
+    if wants_json(format):
+        used = [container.image_id for container in conman.containers.list(all=True)]
+        return json_text([_document(line.image, used.count(line.image.id)) for line in lines])
+    if values.flag("quiet"):
+        ids = dict.fromkeys(line.image.id for line in lines)
+        return "".join((f"sha256:{id}" if whole else id[:12]) + "\n" for id in ids)
+    if format:
+        return render(format, [_row(line, now, whole=whole) for line in lines], _HEADINGS,
+                      heading=not values.flag("noheading"))
+    digests = values.flag("digests")
+    rows = [("REPOSITORY", "TAG", *(("DIGEST",) if digests else ()), "IMAGE ID", "CREATED", "SIZE")]
+    if values.flag("noheading"):
+        rows.clear()
+    for line in lines:
+        image = line.image
+        id = f"sha256:{image.id}" if whole else image.id[:12]
+        rows.append((line.repository, line.tag, *((image.digest,) if digests else ()), id, ago(image.created, now),
+                     size(image.size)))
+    return table(rows)
+
+
+def _document(image: Image, containers: int) -> dict[str, object]:
+    labels = dict(image.config.labels)
+    return {
+        "Id": image.id,
+        "ParentId": "",
+        "RepoTags": list(image.names) or None,
+        "RepoDigests": list(image.digests),
+        "Size": image.size,
+        "SharedSize": 0,
+        "VirtualSize": image.size,
+        "Labels": labels or None,
+        "Containers": containers,
+        **({} if image.names else {"Dangling": True}),
+        **({"Names": list(image.names)} if image.names else {}),
+        "Digest": image.digest,
+        "History": list(image.names),
+        "Created": int(image.created),
+        "CreatedAt": utc(image.created),
+    }
+
+
+def _row(line: _Line, now: float, *, whole: bool) -> dict[str, object]:
+    image = line.image
+    return {
+        "ID": f"sha256:{image.id}" if whole else image.id[:12],
+        "Id": image.id,
+        "Repository": line.repository,
+        "Tag": line.tag,
+        "Digest": image.digest,
+        "Created": ago(image.created, now),
+        "CreatedSince": ago(image.created, now),
+        "CreatedAt": utc(image.created),
+        "Size": size(image.size),
+        "VirtualSize": size(image.size),
+        "Names": list(image.names),
+        "Platform": image.platform,
+        "StorageDriver": image.storage,
+    }
+
+
+VERB = Verb(
+    "images", "List images", _run,
+    arguments=(Argument("IMAGE", 0, 1, IMAGE),),
+    options=(
+        Option("--all", "Show all images (there are no intermediate ones to hide)", FLAG, short="-a"),
+        Option("--digests", "Show digests", FLAG),
+        Option("--filter", "Show the images that match: reference, dangling, label, before, since, id", LIST,
+               short="-f",
+               metavar="KEY=VALUE"),
+        Option("--format", "json, or a template such as '{{.Repository}}:{{.Tag}}' or 'table {{.ID}} {{.Size}}'",
+               metavar="FORMAT"),
+        Option("--no-trunc", "Show whole ids", FLAG),
+        Option("--noheading", "Print no heading", FLAG, short="-n"),
+        Option("--quiet", "Print the ids only", FLAG, short="-q"),
+        Option("--sort", "Order by created, id, repository, size or tag", default="created", metavar="KEY",
+               choices=("created", "id", "repository", "size", "tag")),
+    ))

@@ -1,0 +1,66 @@
+"""``conman plugin ls`` and ``conman plugin inspect``."""
+
+from __future__ import annotations
+
+from .. import out
+from ..context import Context
+from ..declare import FLAG, PLUGIN, Argument, Option, Verb
+from ..go_format import json_text, render, wants_json
+from ..table import table
+from ..values import Values
+
+_HEADINGS = {"Slot": "SLOT", "Name": "NAME", "Distribution": "DISTRIBUTION", "Version": "VERSION",
+             "Selected": "SELECTED"}
+
+
+def _ls(context: Context, values: Values) -> int:
+    found = context.conman().plugins.list()
+    if values.flag("quiet"):
+        out.write("".join(f"{plugin.name}\n" for plugin in found))
+        return 0
+    rows = [{"Slot": p.slot, "Name": p.name, "Distribution": p.distribution, "Version": p.version,
+             "Selected": p.selected}
+            for p in found]
+    if not values.given("format"):
+        head = [] if values.flag("noheading") else [tuple(_HEADINGS.values())]
+        out.write(table([*head, *((p.slot, p.name, p.distribution, p.version,
+                                   "yes" if p.selected else "") for p in found)]))
+    elif wants_json(values.text("format")):
+        out.write(json_text(rows))
+    else:
+        out.write(render(values.text("format"), rows, _HEADINGS, heading=not values.flag("noheading")))
+    return 0
+
+
+def _inspect(context: Context, values: Values) -> int:
+    plugins = context.conman().plugins
+    rows: list[dict[str, object]] = []
+    for name in values.arguments:
+        report = plugins.inspect(name)
+        rows.append({
+            "Slot": report.info.slot, "Name": report.info.name, "Distribution": report.info.distribution,
+            "Version": report.info.version, "Selected": report.info.selected, "Api": report.api,
+            "Summary": report.summary, "Available": report.available, "Reason": report.reason,
+            "Hint": report.hint,
+            "Options": [{"Name": o.option.name, "Type": o.option.type, "Default": o.option.default, "Value": o.value,
+                         "Origin": o.origin, "Doc": o.option.doc} for o in report.options]})
+    if wants_json(values.text("format")):
+        out.write(json_text(rows))
+    else:
+        out.write(render(values.text("format"), rows, {}))
+    return 0
+
+
+LS = Verb(
+    "ls", "List the plugins that are installed; none is loaded for it", _ls,
+    options=(
+        Option("--format", "json, or a template such as '{{.Name}}'", metavar="FORMAT"),
+        Option("--noheading", "Print no heading", FLAG, short="-n"),
+        Option("--quiet", "Print the names only", FLAG, short="-q"),
+    ))
+
+INSPECT = Verb(
+    "inspect", "Load plugins and show what they offer, their options, and whether they work on this host", _inspect,
+    arguments=(Argument("PLUGIN", 1, None, PLUGIN),),
+    options=(Option("--format", "json, or a template such as '{{.Available}}'", short="-f", metavar="FORMAT",
+                    default="json"),))

@@ -1,0 +1,164 @@
+"""``conman ps``, also ``conman container ls``."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Sequence
+
+from ...errors import InvalidInput
+from .. import out
+from ..context import Context
+from ..declare import FLAG, INTEGER, LIST, Option, Verb
+from ..go_format import json_text, render, wants_json
+from ..several import split_filters
+from ..table import table, truncated
+from ..values import Values
+from ..wording import ago, utc
+
+if TYPE_CHECKING:
+    from ...containers.container import Container
+
+_NEVER = -62135596800
+"""Go's zero time as Unix seconds: what podman's JSON says of a time that has not come."""
+
+_HEADINGS = {"ID": "CONTAINER ID", "RunningFor": "CREATED", "CreatedHuman": "CREATED", "Pid": "PID",
+             "ImageID": "IMAGE ID",
+             "ExitCode": "EXIT CODE", "CreatedAt": "CREATED AT", "StartedAt": "STARTED AT"}
+
+
+def _run(context: Context, values: Values) -> int:
+    if values.flag("quiet") and values.given("format") and not wants_json(values.text("format")):
+        raise InvalidInput("quiet and format are mutually exclusive")
+    last = 1 if values.flag("latest") else max(0, values.integer("last") or 0)
+    filters = split_filters(values.many("filter"))
+    found = context.conman().containers.list(all=values.flag("all") or last > 0, filters=filters, last=last)
+    found = _sorted(found, values.text("sort"))
+    text = _text(found, values, time.time())
+    out.write(text)
+    return 0
+
+
+def _text(found: Sequence[Container], values: Values, now: float) -> str:
+    whole, format = values.flag("no-trunc"), values.text("format")
+    if wants_json(format):
+        return json_text([_document(container, now) for container in found], indent=2)
+    if values.flag("quiet"):
+        return "".join((container.id if whole else container.id[:12]) + "\n" for container in found)
+    if format:
+        return render(format, [_row(container, now, whole=whole) for container in found], _HEADINGS,
+                      heading=not values.flag("noheading"))
+    rows = [(c.id if whole else c.id[:12], c.image_name or c.image_id[:12], _command(c, whole=whole), ago(c.created,
+                                                                                                          now),
+             status(c, now), "", c.name) for c in found]
+    head = [("CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES")]
+    return table(rows if values.flag("noheading") else head + rows)
+
+
+def _command(container: Container, *, whole: bool) -> str:
+    words = " ".join(container.command)
+    return words if whole else truncated(words, 17)
+
+
+def status(container: Container, now: float) -> str:
+    """The STATUS column: ``Up 34 seconds ago``, ``Exited (3) 2 hours ago``, ``Created``."""
+    if container.state == "running":
+        return f"Up {ago(container.started, now)}"
+    if container.state == "exited":
+        return f"Exited ({container.exit_code}) {ago(container.finished, now)}".rstrip()
+    return container.state.capitalize()
+
+
+def _sorted(found: Sequence[Container], order: str) -> list[Container]:
+    if order == "command":
+        return sorted(found, key=lambda container: container.command)
+    if order == "id":
+        return sorted(found, key=lambda container: container.id)
+    if order == "image":
+        return sorted(found, key=lambda container: container.image_name)
+    if order == "names":
+        return sorted(found, key=lambda container: container.name)
+    if order == "runningfor":
+        return sorted(found, key=lambda container: container.started)
+    if order == "status":
+        return sorted(found, key=lambda container: container.state)
+    return sorted(found, key=lambda container: container.created)
+
+
+def _document(container: Container, now: float) -> dict[str, object]:
+    return {
+        "AutoRemove": container.options.remove,
+        "Command": list(container.command),
+        "CreatedAt": ago(container.created, now),
+        "Exited": container.state == "exited",
+        "ExitedAt": int(container.finished) if container.finished > 0 else _NEVER,
+        "ExitCode": container.exit_code,
+        "Id": container.id,
+        "Image": container.image_name,
+        "ImageID": container.image_id,
+        "IsInfra": False,
+        "Labels": dict(container.labels) or None,
+        "Mounts": [mount.target for mount in container.options.mounts],
+        "Names": [container.name],
+        "Namespaces": {},
+        "Networks": [],
+        "Pid": container.pid,
+        "Pod": "",
+        "PodName": "",
+        "Ports": None,
+        "Size": None,
+        "StartedAt": int(container.started) if container.started > 0 else _NEVER,
+        "State": container.state,
+        "Status": status(container, now),
+        "Created": int(container.created),
+    }
+
+
+def _row(container: Container, now: float, *, whole: bool) -> dict[str, object]:
+    return {
+        "ID": container.id if whole else container.id[:12],
+        "Id": container.id,
+        "Image": container.image_name,
+        "ImageID": container.image_id,
+        "Command": _command(container, whole=whole),
+        "CreatedAt": utc(container.created),
+        "CreatedHuman": ago(container.created, now),
+        "Created": ago(container.created, now),
+        "RunningFor": ago(container.created, now),
+        "StartedAt": int(container.started),
+        "ExitedAt": int(container.finished),
+        "Exited": container.state == "exited",
+        "ExitCode": container.exit_code,
+        "AutoRemove": container.options.remove,
+        "State": container.state,
+        "Status": status(container, now),
+        "Names": container.name,
+        "Labels": ",".join(f"{key}={container.labels[key]}" for key in sorted(container.labels)),
+        "Mounts": ",".join(mount.target for mount in container.options.mounts),
+        "Networks": "",
+        "Ports": "",
+        "Pid": container.pid,
+        "Pod": "",
+        "PodName": "",
+        "Runtime": container.runtime,
+        "StorageDriver": container.storage_driver,
+    }
+
+
+VERB = Verb(
+    "ps", "List containers", _run,
+    options=(
+        Option("--all", "Show all containers, not only running ones", FLAG, short="-a"),
+        Option("--filter", "Show the containers that match: id, name, label, status, ancestor, exited, before, since",
+               LIST, short="-f",
+               metavar="KEY=VALUE"),
+        Option("--format", "json, or a template such as '{{.ID}} {{.Names}}' or 'table {{.Names}} {{.Status}}'",
+               metavar="FORMAT"),
+        Option("--last", "Show the newest containers only, in whatever state", INTEGER, short="-n", metavar="COUNT"),
+        Option("--latest", "Show the newest container only, in whatever state", FLAG, short="-l"),
+        Option("--no-trunc", "Show whole ids and commands", FLAG),
+        Option("--noheading", "Print no heading", FLAG),
+        Option("--quiet", "Print the ids only", FLAG, short="-q"),
+        Option("--sort", "Order by command, created, id, image, names, runningfor or status", default="created",
+               metavar="KEY",
+               choices=("command", "created", "id", "image", "names", "runningfor", "status")),
+    ))

@@ -1,0 +1,36 @@
+"""``conman pull``."""
+
+from __future__ import annotations
+
+from ...errors import ConmanError
+from .. import out
+from ..container_options import IMAGE_OPTIONS
+from ..context import Context
+from ..declare import IMAGE, Argument, Verb
+from ..pulling import PullDisplay, tls_verify
+from ..values import Values
+
+
+def _run(context: Context, values: Values) -> int:
+    conman = context.conman()
+    failed = 0
+    for name in values.arguments:
+        try:
+            with PullDisplay(conman, name, quiet=values.flag("quiet")) as display:
+                image = conman.images.pull(name, platform=values.text("platform") or None,
+                                           tls_verify=tls_verify(values),
+                                           progress=display, cancel=context.cancel)
+        except ConmanError as error:
+            if context.cancel.cancelled or len(values.arguments) == 1:
+                raise
+            out.report(error)
+            failed = error.exit_code
+        else:
+            out.line(image.id)
+    return failed
+
+
+VERB = Verb(
+    "pull", "Pull images from a registry, or from an OCI layout or archive", _run,
+    arguments=(Argument("IMAGE", 1, None, IMAGE),),
+    options=tuple(option for option in IMAGE_OPTIONS if option.long != "--pull"))

@@ -1,0 +1,46 @@
+"""``conman rm``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...errors import ConmanError
+from ..context import Context
+from ..declare import CONTAINER, FLAG, INTEGER, LIST, Argument, Option, Verb
+from ..several import CIDFILE, IGNORE, LATEST, act, removal_code, targets
+from ..values import Values
+
+if TYPE_CHECKING:
+    from ...containers.container import Container
+
+
+def _run(context: Context, values: Values) -> int:
+    force, timeout = values.flag("force"), values.integer("time")
+
+    def remove(container: Container) -> None:
+        container.remove(force=force, timeout=timeout, cancel=context.cancel)
+
+    conman = context.conman()
+    try:
+        found = targets(conman, values)
+    except ConmanError as error:
+        error.exit_code = removal_code(error)
+        raise
+    return act(found, remove, code=removal_code)
+
+
+VERB = Verb(
+    "rm", "Remove one or more containers", _run,
+    arguments=(Argument("CONTAINER", 0, None, CONTAINER),),
+    options=(
+        Option("--all", "Remove all containers", FLAG, short="-a"),
+        CIDFILE,
+        Option("--filter", "Act on the containers that match, such as status=exited", LIST, metavar="KEY=VALUE"),
+        Option("--force", "Stop and remove running containers too", FLAG, short="-f"),
+        IGNORE,
+        LATEST,
+        Option("--time", "With --force: seconds between the stop signal and SIGKILL", INTEGER, short="-t",
+               metavar="SECONDS"),
+        Option("--volumes", "Remove anonymous volumes too (there are none before the volume release)", FLAG,
+               short="-v"),
+    ))

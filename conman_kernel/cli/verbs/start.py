@@ -1,0 +1,42 @@
+"""``conman start``."""
+
+from __future__ import annotations
+
+from ...containers.attached import Streams
+from ...errors import InvalidInput
+from .. import streams
+from ..context import Context
+from ..declare import CONTAINER, FLAG, LIST, Argument, Option, Verb
+from ..several import LATEST, act, targets
+from ..values import Values
+
+
+def _run(context: Context, values: Values) -> int:
+    conman = context.conman()
+    attach = values.flag("attach") or values.flag("interactive")
+    if attach and (len(values.arguments) > 1 or values.flag("all")):
+        raise InvalidInput("you cannot start and attach multiple containers at once")
+    if values.given("sig-proxy") and values.flag("sig-proxy") and not attach:
+        raise InvalidInput("you cannot use sig-proxy without --attach")
+    found = targets(conman, values, missing="start requires at least one argument")
+    if not attach:
+        return act(found, lambda container: container.start(cancel=context.cancel))
+    container = found[0].container
+    joined = Streams(stdin=0 if values.flag("interactive") else -1, stdout=1, stderr=2,
+                     detach_keys=streams.detach_keys(conman, values), forward_signals=values.flag("sig-proxy"))
+    return streams.exit_code(container.start_attached(joined, cancel=context.cancel))
+
+
+VERB = Verb(
+    "start", "Start one or more containers", _run,
+    arguments=(Argument("CONTAINER", 0, None, CONTAINER),),
+    options=(
+        Option("--all", "Start all containers", FLAG),
+        Option("--attach", "Attach the container's output", FLAG, short="-a"),
+        streams.DETACH_KEYS,
+        Option("--filter", "Act on the containers that match, such as status=exited", LIST, short="-f",
+               metavar="KEY=VALUE"),
+        Option("--interactive", "Attach standard input too", FLAG, short="-i"),
+        LATEST,
+        streams.SIG_PROXY,
+    ))

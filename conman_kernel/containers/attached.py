@@ -1,0 +1,140 @@
+"""A caller's descriptors joined to a container: the foreground ``run``, ``start -a``, ``attach``."""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from ..cancel import Cancel
+from ..errors import InvalidState, NotFound, ShimLost
+from ..slots.attach import AttachRequest, End, Outcome
+from . import rows
+from .cleanup import finish
+from .context import Context
+from .rows import ContainerRow
+from .session import SocketSession, connect
+from .start import Started, StreamsWish, release, start
+from .stop import is_running, wait
+
+
+class Streams(NamedTuple):
+    """The caller's descriptors, -1 for none, and what a person's keys and signals mean.
+
+    :param detach_keys: bytes that detach when typed on a terminal; empty: never.
+    :param forward_signals: pass signals on that the calling process gets (``--sig-proxy``).
+    """
+
+    stdin: int = -1
+    stdout: int = -1
+    stderr: int = -1
+    detach_keys: bytes = b""
+    forward_signals: bool = True
+
+
+class RunOutcome(NamedTuple):
+    """How an attached run ended for its caller.
+
+    :param container_id: whose.
+    :param ended: ``exited`` or ``detached``.
+    :param exit_code: where it exited, as a shell has it (128+n for a signal); else None.
+    """
+
+    container_id: str
+    ended: str
+    exit_code: int | None
+
+
+def run_attached(context: Context, row: ContainerRow, streams: Streams, cancel: Cancel) -> RunOutcome:
+    """Start a container with the caller's streams joined before its first byte, and stay until it ends or is detached from.
+
+    :raises InvalidState: it runs already.
+    :raises ShimLost: the connection broke and nobody saw how the container ended.
+    """
+    attach = context.attach()
+    wish = StreamsWish(stdin=streams.stdin >= 0, stdout=streams.stdout >= 0, stderr=streams.stderr >= 0, foreground=True)
+    started = start(context, row, streams=wish, size=terminal_size(streams), cancel=cancel)
+    if started is None or started.session is None:
+        raise InvalidState(f"container {row.name} is running already", hint=f"conman attach {row.name}")
+    try:
+        try:
+            end = attach.run(_request(started.session, streams, cancel))
+        finally:
+            started.session.close()
+        if end.outcome is Outcome.DETACHED:
+            release(started)
+            return RunOutcome(row.id, "detached", None)
+        if end.outcome is Outcome.LOST:
+            return lost(context, started, end, cancel)
+        return RunOutcome(row.id, "exited", conclude(context, started, cancel))
+    finally:
+        started.shim.close()
+
+
+def conclude(context: Context, started: Started, cancel: Cancel) -> int:
+    """Wait for the exit file, clean up in the shim's place, and let it go."""
+    code = started.shim.wait_exited(cancel).code
+    with context.locks.acquire(started.row.num):
+        with context.index.read() as connection:
+            now = rows.by_id(connection, started.row.id)
+        if now is not None and now.started == started.row.started and now.state in ("running", "paused"):
+            finish(context, now, Cancel())
+    started.shim.done()
+    return code
+
+
+def lost(context: Context, started: Started, end: End, cancel: Cancel) -> RunOutcome:
+    try:
+        status = started.shim.wait_exited(Cancel(1.0))
+    except ShimLost:
+        wait(context, started.row, cancel)  # clears what is left, and says that nobody saw the end
+        raise
+    if end.message:
+        context.log.warning("the session ended early: %s", end.message)
+    conclude(context, started, cancel)
+    return RunOutcome(started.row.id, "exited", status.code)
+
+
+def attach_to(context: Context, row: ContainerRow, streams: Streams, cancel: Cancel) -> RunOutcome:
+    """Join the streams of a container that runs.
+
+    :raises InvalidState: it does not run, or somebody else is attached.
+    :raises ShimLost: the connection broke, or this caller was too slow and was dropped.
+    """
+    if not is_running(context, row):
+        raise InvalidState("you can only attach to running containers", hint=f"conman start {row.name}")
+    attach = context.attach()
+    options = row.parsed_options()
+    socket = context.layout.container_run(row.id) + "/attach.sock"
+    try:
+        session = connect(socket, stdin=streams.stdin >= 0 and options.stdin_open, stdout=streams.stdout >= 0,
+                          stderr=streams.stderr >= 0, foreground=False, cancel=cancel)
+    except NotFound:
+        return RunOutcome(row.id, "exited", wait(context, row, cancel))
+    try:
+        rows_, columns = terminal_size(streams)
+        if rows_ and session.terminal:
+            session.resize(rows=rows_, columns=columns)
+        end = attach.run(_request(session, streams, cancel))
+    finally:
+        session.close()
+    if end.outcome is Outcome.DETACHED:
+        return RunOutcome(row.id, "detached", None)
+    if end.outcome is Outcome.LOST:
+        raise ShimLost(f"container {row.name}: the session was lost: {end.message or 'the shim is gone'}",
+                       hint=f"conman logs {row.name}; conman attach {row.name}")
+    return RunOutcome(row.id, "exited", wait(context, row, cancel))
+
+
+def _request(session: SocketSession, streams: Streams, cancel: Cancel) -> AttachRequest:
+    stdin = streams.stdin if session.stdin_open else -1
+    return AttachRequest(session=session, stdin=stdin, stdout=streams.stdout, stderr=streams.stderr,
+                         detach_keys=streams.detach_keys, forward_signals=streams.forward_signals, cancel=cancel)
+
+
+def terminal_size(streams: Streams) -> tuple[int, int]:
+    """Rows and columns of the caller's terminal; zeros where it has none."""
+    for fd in (streams.stdin, streams.stdout):
+        if fd >= 0 and os.isatty(fd):
+            columns, lines = os.get_terminal_size(fd)
+            return lines, columns
+    return 0, 0

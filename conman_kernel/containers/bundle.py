@@ -1,0 +1,149 @@
+"""The bundle of one start: what the runtime is told (``config.json``) and the small files shown in the container."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Mapping, NamedTuple
+
+from ..errors import InvalidState, NotFound, Unavailable
+from ..oci.runtime.options import ContainerOptions
+from ..oci.runtime.request import BindFile, ImageParts, SpecRequest, User
+from ..oci.runtime.spec import build_spec
+from ..processes import alive
+from . import cgroups, etcfiles, hostfacts, rows
+from .context import Context
+from .rootpath import mkdir_in_root
+from .rows import ContainerRow
+from .seccompfile import read_profile
+from .users import resolve_user
+
+INIT_BINARIES = ("/usr/libexec/podman/catatonit", "/usr/bin/catatonit", "/usr/bin/tini-static", "/usr/bin/tini", "/sbin/tini",
+                 "/usr/bin/docker-init", "/usr/bin/dumb-init")
+"""Where ``--init`` looks, in order; ``containers.init_path`` names another."""
+
+
+class Bundle(NamedTuple):
+    """A bundle on disk.
+
+    :param path: its folder, with ``config.json``.
+    :param cgroups_path: the OCI ``cgroupsPath`` of the container.
+    """
+
+    path: str
+    cgroups_path: str
+
+
+def write_bundle(context: Context, row: ContainerRow, rootfs: str) -> Bundle:
+    """Resolve what only the mounted root file system and the running host can say, and write the bundle.
+
+    :param rootfs: the mounted root file system.
+    :raises NotFound: a user or group that the image does not know; a container to be joined that is gone.
+    :raises InvalidInput, InvalidState, Unavailable: what was asked for cannot be given here and now.
+    """
+    folder = context.layout.container_run(row.id)
+    options = with_defaults(context, row.parsed_options())
+    parts = row.image_parts()
+    hostname = options.hostname or (context.facts.hostname if options.uts == "host" else row.id[:12])
+    root_fd = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        user = resolve_user(root_fd, options.user or parts.user, options.groups)
+        _make_workdir(root_fd, options, parts, user)
+    finally:
+        os.close(root_fd)
+    cgroups.prepare(context.facts)
+    cgroups_path = cgroups.spec_path(context.facts, row.id)
+    spec = build_spec(SpecRequest(
+        id=row.id, name=row.name, hostname=hostname, rootfs=rootfs, options=options, user=user, facts=context.facts,
+        image=parts, files=_etc_files(context, row, options, folder, hostname),
+        devices=hostfacts.devices_for(options), namespaces=_joined(context, options),
+        init_path=init_binary(context) if options.init else "", cgroups_path=cgroups_path,
+        seccomp=_seccomp(context, options), shm_path=""))
+    with open(folder + "/config.json", "w", encoding="utf-8") as stream:
+        json.dump(spec, stream)
+    return Bundle(folder, cgroups_path)
+
+
+def _etc_files(context: Context, row: ContainerRow, options: ContainerOptions, folder: str,
+               hostname: str) -> tuple[BindFile, ...]:
+    """Write hosts, resolv.conf, hostname and .containerenv; a joined network brings the other container's own two."""
+    network = options.network
+    base = etcfiles.read_host("/etc/hosts") if network == "host" else b""
+    content = {
+        "hosts": etcfiles.hosts_file(name=row.name, hostname=hostname, extra=options.add_hosts, base=base),
+        "resolv.conf": etcfiles.resolv_conf(host=etcfiles.host_resolv_conf(), network=network, dns=options.dns,
+                                            search=options.dns_search, options=options.dns_options),
+        "hostname": etcfiles.hostname_file(hostname),
+        "containerenv": etcfiles.containerenv(),
+    }
+    sources = {name: f"{folder}/{name}" for name in content}
+    if network.startswith("container:"):
+        with context.index.read() as connection:
+            other = context.layout.container_run(rows.find(connection, network.partition(":")[2]).id)
+        for name in ("hosts", "resolv.conf"):
+            sources[name] = f"{other}/{name}"
+            del content[name]
+    for name, data in content.items():
+        with open(f"{folder}/{name}", "wb") as stream:
+            os.fchmod(stream.fileno(), 0o644)
+            stream.write(data)
+    return (BindFile("/etc/hosts", sources["hosts"]), BindFile("/etc/resolv.conf", sources["resolv.conf"]),
+            BindFile("/etc/hostname", sources["hostname"]), BindFile("/run/.containerenv", sources["containerenv"]))
+
+
+def with_defaults(context: Context, options: ContainerOptions) -> ContainerOptions:
+    """The options with the configuration's defaults where the caller said nothing."""
+    from .parse import size
+
+    config = context.config
+    return options._replace(
+        network=options.network or config.text("containers.network"),
+        pids_limit=options.pids_limit if options.pids_limit != -1 else config.number("containers.pids_limit"),
+        shm_size=options.shm_size or size(config.text("containers.shm_size")),
+        seccomp=options.seccomp or config.text("containers.seccomp_profile"),
+        apparmor=options.apparmor or config.text("containers.apparmor_profile"))
+
+
+def init_binary(context: Context) -> str:
+    """The init program of the host for ``--init``.
+
+    :raises NotFound: there is none, naming what brings one.
+    """
+    configured = context.config.text("containers.init_path")
+    for path in (configured,) if configured else INIT_BINARIES:
+        if os.access(path, os.X_OK):
+            return path
+    raise NotFound(f"no init binary for --init: {configured or ', '.join(INIT_BINARIES)} not found",
+                   hint="apt-get install catatonit (or tini), or set containers.init_path")
+
+
+def _make_workdir(root_fd: int, options: ContainerOptions, parts: ImageParts, user: User) -> None:
+    """A working folder that is missing is made, owned by root, as podman and docker do."""
+    workdir = options.workdir or parts.working_dir
+    if workdir and workdir != "/":
+        try:
+            mkdir_in_root(root_fd, workdir)
+        except OSError as error:
+            raise Unavailable(f"cannot make the working folder {workdir} in the container: {error.strerror}") from None
+
+
+def _seccomp(context: Context, options: ContainerOptions) -> Mapping[str, object] | None:
+    if options.privileged or not options.seccomp or options.seccomp == "unconfined":
+        return None
+    return read_profile(options.seccomp)
+
+
+def _joined(context: Context, options: ContainerOptions) -> dict[str, str]:
+    """Namespaces of other containers, as paths."""
+    joined: dict[str, str] = {}
+    for kind, proc in (("network", "net"), ("pid", "pid"), ("ipc", "ipc"), ("uts", "uts"), ("cgroupns", "cgroup")):
+        mode: str = getattr(options, kind)
+        if not mode.startswith("container:"):
+            continue
+        with context.index.read() as connection:
+            other = rows.find(connection, mode.partition(":")[2])
+        if other.state not in ("running", "paused") or not alive(other.pid, other.pid_start):
+            raise InvalidState(f"cannot join the {kind} namespace of {other.name}: it is not running",
+                               hint=f"conman start {other.name}")
+        joined["cgroup" if kind == "cgroupns" else kind] = f"/proc/{other.pid}/ns/{proc}"
+    return joined

@@ -1,0 +1,88 @@
+"""Run to the end with bytes in and bytes out: the library's own session, without any terminal or attach plugin."""
+
+from __future__ import annotations
+
+import select
+from typing import NamedTuple
+
+from ..cancel import Cancel
+from ..errors import InvalidInput
+from ..slots.attach import End, Outcome, Session
+from .attached import conclude, lost
+from .context import Context
+from .rows import ContainerRow
+from .start import StreamsWish, start
+
+
+class RunResult(NamedTuple):
+    """How a container ended, and what it wrote.
+
+    :param container_id: whose; the container is gone where it was made with ``remove``.
+    :param exit_code: as a shell has it: 128+n for a signal.
+    :param stdout: all of stream 1 (of a terminal: everything).
+    :param stderr: all of stream 2.
+    """
+
+    container_id: str
+    exit_code: int
+    stdout: bytes
+    stderr: bytes
+
+
+def run_captured(context: Context, row: ContainerRow, stdin: bytes, cancel: Cancel) -> RunResult:
+    """Start a container, feed it, and collect all that it writes.
+
+    :param stdin: what it reads; it must have been made with ``stdin_open`` unless this is empty.
+    :raises InvalidInput: there are bytes for it, but it has no open standard input.
+    :raises ShimLost: nobody saw how it ended.
+    """
+    if stdin and not row.parsed_options().stdin_open:
+        raise InvalidInput("bytes for standard input need a container with stdin_open=True")
+    wish = StreamsWish(stdin=bool(stdin), stdout=True, stderr=True, foreground=True)
+    started = start(context, row, streams=wish, cancel=cancel)
+    if started is None or started.session is None:
+        raise InvalidInput(f"container {row.name} is running already")
+    try:
+        try:
+            end, stdout, stderr = exchange(started.session, stdin, cancel)
+        finally:
+            started.session.close()
+        if end.outcome is Outcome.LOST:
+            code = lost(context, started, end, cancel).exit_code
+        else:
+            code = conclude(context, started, cancel)
+    finally:
+        started.shim.close()
+    return RunResult(row.id, -1 if code is None else code, stdout, stderr)
+
+
+def exchange(session: Session, stdin: bytes, cancel: Cancel) -> tuple[End, bytes, bytes]:
+    """Feed a session, half-close it, and read it to its end.
+
+    :returns: how it ended, and what came on streams 1 and 2.
+    """
+    written: dict[int, list[bytes]] = {1: [], 2: []}
+    rest = memoryview(stdin)
+    if not rest:
+        session.close_stdin()
+    poll = select.poll()
+    poll.register(cancel.fileno(), select.POLLIN)
+    while True:
+        item = session.receive()
+        if isinstance(item, End):
+            return item, b"".join(written[1]), b"".join(written[2])
+        if item is not None:
+            written[item.stream].append(item.data)
+            continue
+        poll.register(session.fileno(), select.POLLIN)
+        if rest:
+            taken = session.send(bytes(rest[:65536]))
+            rest = rest[taken:]
+            if not rest:
+                session.close_stdin()
+            if taken:
+                continue
+            poll.register(session.writable_fileno(), select.POLLOUT | select.POLLIN)
+        remaining = cancel.remaining()
+        poll.poll(None if remaining is None else remaining * 1000 + 1)
+        cancel.check()

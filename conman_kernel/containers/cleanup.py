@@ -1,0 +1,143 @@
+"""What follows a container's end: forget it at the runtime, unmount, record how it ended, remove it where asked.
+
+Every step may be repeated: after a crash the next command does it all again from the top. Done under the container's lock.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+
+from ..cancel import Cancel
+from ..errors import InvalidState
+from ..processes import alive, boot_id
+from ..slots.storage import KeyRequest
+from . import cgroups, rows
+from .context import Context
+from .rootfs import release
+from .rows import ContainerRow
+from .shim import ExitStatus, is_alive, read_exit_file
+
+SHIM_LOST = "shim lost"
+"""The recorded reason where nobody saw how the container ended."""
+
+
+def exit_file(context: Context, row: ContainerRow) -> str:
+    """Where the shim writes how the container ended."""
+    return context.layout.container(row.id) + "/exit"
+
+
+def shim_lock(context: Context, row: ContainerRow) -> str:
+    """The lock that the container's shim holds while it lives."""
+    return context.layout.container_run(row.id) + "/shim.lock"
+
+
+def shim_alive(context: Context, row: ContainerRow) -> bool:
+    """True while the container's shim stands beside it."""
+    return is_alive(shim_lock(context, row))
+
+
+def finish(context: Context, row: ContainerRow, cancel: Cancel) -> ContainerRow:
+    """Bring a container whose process has ended (or whose shim is lost) to ``exited``, or away where ``--rm`` says so.
+
+    The caller holds its lock and knows that no shim guards it any more, or that its exit file is written.
+
+    :returns: the row as it is now; its state is ``removing`` where it is gone.
+    """
+    status = read_exit_file(exit_file(context, row))
+    rebooted = row.boot_id != boot_id()
+    take_down(context, row, cancel)
+    row = _record(context, row, status, rebooted)
+    if row.parsed_options().remove:
+        return remove(context, row, cancel)
+    return row
+
+
+def take_down(context: Context, row: ContainerRow, cancel: Cancel) -> None:
+    """Undo what a start made on the host: the runtime's state, the mount, the bundle. The container's process has ended."""
+    if row.boot_id == boot_id():
+        _clear_runtime(context, row, cancel)
+        release(context, row, force=False)
+    _remove_run_folder(context, row)
+
+
+def remove(context: Context, row: ContainerRow, cancel: Cancel) -> ContainerRow:
+    """Remove a container that does not run: snapshot, log, exit file, row. The caller holds its lock."""
+    with context.index.write() as connection:
+        rows.update(connection, row.id, state="removing", owner_pid=os.getpid())
+    release(context, row, force=True)
+    context.driver(row.storage).remove(KeyRequest(row.id, cancel))
+    options = row.parsed_options()
+    for path in (options.cidfile if options.remove else "", options.pidfile):
+        _unlink(path)
+    _remove_run_folder(context, row)
+    _remove_tree(context.layout.container(row.id))
+    with context.index.write() as connection:
+        rows.delete(connection, row, time.time())
+    return row._replace(state="removing")
+
+
+def stop_leftovers(context: Context, row: ContainerRow, cancel: Cancel) -> None:
+    """Kill whatever still runs of a container; nothing left is no error."""
+    cgroups.kill_all(context.facts, row.id, cancel)
+    _clear_runtime(context, row, cancel)
+    cgroups.remove(context.facts, row.id, cancel)
+
+
+def _clear_runtime(context: Context, row: ContainerRow, cancel: Cancel) -> None:
+    client = context.client(row.runtime)
+    if client.has_state(row.id):
+        client.delete(row.id, cancel, force=alive(row.pid, row.pid_start))
+    if client.has_state(row.id):
+        client.delete(row.id, cancel, force=True)
+
+
+def _record(context: Context, row: ContainerRow, status: ExitStatus | None, rebooted: bool) -> ContainerRow:
+    if row.state in ("created", "exited", "removing"):
+        return row
+    code, finished, oom, error = -1, time.time(), False, ""
+    if status is not None:
+        code, finished, oom = status.code, status.finished_ns / 1e9, status.oom
+    else:
+        error = "the host was rebooted" if rebooted else SHIM_LOST
+    now = row._replace(state="exited", exit_code=code, finished=finished, oom=int(oom), error=error, pid=0, shim_pid=0)
+    with context.index.write() as connection:
+        rows.update(connection, row.id, state=now.state, exit_code=code, finished=finished, oom=int(oom), error=error, pid=0,
+                    pid_start=0, shim_pid=0, shim_start=0, owner_pid=0, owner_start=0)
+    return now
+
+
+def _remove_run_folder(context: Context, row: ContainerRow) -> None:
+    folder = context.layout.container_run(row.id)
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return
+    for name in names:
+        if name == "rootfs":
+            try:
+                os.rmdir(folder + "/rootfs")
+            except OSError:  # still mounted for `conman mount`: it goes with that
+                continue
+        else:
+            _unlink(f"{folder}/{name}")
+    try:
+        os.rmdir(folder)
+    except OSError:
+        if os.listdir(folder) not in ([], ["rootfs"]):
+            raise InvalidState(f"{folder} cannot be cleared") from None
+
+
+def _remove_tree(folder: str) -> None:
+    if os.path.isdir(folder):
+        shutil.rmtree(folder)
+
+
+def _unlink(path: str) -> None:
+    if not path:
+        return
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return

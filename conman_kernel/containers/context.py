@@ -1,0 +1,85 @@
+"""What every part of ``containers/`` works with: configuration, store, plugins, and what is known of the host."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from ..config import Config
+from ..oci.runtime.request import HostFacts
+from ..plugins import Plugins
+from ..slots import ATTACH, RUNTIME, STORAGE
+from ..slots.attach import Attach
+from ..slots.provider import Log
+from ..slots.storage import StorageDriver
+from ..store.index import Index
+from ..store.layout import Layout
+from ..store.locks import Locks
+from .hostfacts import read_facts
+from .runtime_client import RuntimeClient
+from .shim import Shim
+
+_BOOT = "import sys; sys.path[:] = sys.argv.pop(1).split(':'); from conman_kernel.cleanup import main; main(sys.argv[1:])"
+
+
+class Context:
+    """The shared means of one :class:`~conman_kernel.Conman`. Holds no state of any container."""
+
+    def __init__(self, *, config: Config, layout: Layout, index: Index, locks: Locks, plugins: Plugins, log: Log) -> None:
+        self.config = config
+        self.layout = layout
+        self.index = index
+        self.locks = locks
+        self.plugins = plugins
+        self.log = log
+        self._facts: HostFacts | None = None
+        self._clients: dict[str, RuntimeClient] = {}
+        self._shim: Shim | None = None
+
+    @property
+    def facts(self) -> HostFacts:
+        """Facts of the host, read once."""
+        if self._facts is None:
+            self._facts = read_facts(cgroup_manager=self.config.text("cgroup_manager"))
+        return self._facts
+
+    def driver(self, name: str) -> StorageDriver:
+        """A storage driver by plugin name; errors as :meth:`conman_kernel.plugins.Plugins.get`."""
+        return self.plugins.get(STORAGE, name)
+
+    def attach(self) -> Attach:
+        """The I/O attach plugin that is selected."""
+        return self.plugins.get(ATTACH, self.config.text("attach.name"))
+
+    def client(self, name: str) -> RuntimeClient:
+        """The command line of a runtime by plugin name."""
+        if name not in self._clients:
+            root = self.layout.runtime_run(name)
+            self._clients[name] = RuntimeClient(self.plugins.get(RUNTIME, name), root=root,
+                                                systemd_cgroup=self.facts.cgroup_manager == "systemd")
+        return self._clients[name]
+
+    def adopt_shim(self, shim: Shim) -> None:
+        """Take a shim that was launched before anything was known; the next container gets it."""
+        self._shim = shim
+
+    def take_shim(self) -> Shim:
+        """A shim that waits for its configuration: the adopted one, or a new one."""
+        shim, self._shim = self._shim, None
+        command = self.config.texts("shim.command")
+        if shim is not None and command:
+            shim.close()
+            shim = None
+        return shim if shim is not None else Shim.launch(command or None)
+
+    def cleanup_argv(self, id: str) -> tuple[str, ...]:
+        """The command that the shim runs once its container has ended and nobody else cleans up."""
+        path = ":".join(os.path.abspath(folder) for folder in sys.path if folder)
+        config = self.config.explicit_file
+        return (sys.executable, "-I", "-S", "-c", _BOOT, path, self.layout.root, self.layout.run_root, config, id)
+
+    def close(self) -> None:
+        """Let an unused shim go. May be called twice."""
+        shim, self._shim = self._shim, None
+        if shim is not None:
+            shim.close()

@@ -1,0 +1,125 @@
+"""Create: reserve id and name in one transaction, then make the writable snapshot; undone whole where either fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import Protocol
+
+from ..cancel import Cancel
+from ..errors import AlreadyExists, ConmanError, InvalidInput, NotFound
+from ..oci.image_config import ImageConfig
+from ..oci.runtime.options import ContainerOptions
+from ..oci.runtime.request import ImageParts
+from ..oci.runtime.spec import check_options
+from ..processes import boot_id, start_time
+from ..slots.storage import KeyRequest, PrepareRequest
+from . import rows
+from .context import Context
+from .files import write_new
+from .names import check_name, random_name
+from .rows import ContainerRow
+
+_NAME_TRIES = 32
+
+
+class ImageLike(Protocol):
+    """What a container needs of an image."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def names(self) -> tuple[str, ...]: ...
+    @property
+    def config(self) -> ImageConfig: ...
+
+
+def create(context: Context, image: ImageLike, chain_id: str, options: ContainerOptions, *, storage: str, runtime: str,
+           cancel: Cancel) -> ContainerRow:
+    """Make a container: its row, its id file, its writable snapshot.
+
+    :param chain_id: the committed snapshot of ``storage`` that holds the image's tree; "" for an image without layers.
+    :raises AlreadyExists: the name, or the ``cidfile``, is taken.
+    :raises InvalidInput, Unavailable: the options cannot work here; nothing was made.
+    """
+    parts = image_parts(image.config)
+    labels = {**image.config.labels, **dict(options.labels)}
+    options = options._replace(labels=tuple(sorted(labels.items())))
+    check_options(options, context.facts)
+    _check_namespaces(context, options)
+    if not (options.command or options.entrypoint or parts.entrypoint or parts.cmd):
+        raise InvalidInput(f"no command or entrypoint provided, and no CMD or ENTRYPOINT from image {image_name(image)}: nothing to run")
+    if options.name:
+        check_name(options.name)
+    id = os.urandom(32).hex()
+    if options.cidfile:
+        write_new(options.cidfile, id, "container ID file")
+    row: ContainerRow | None = None
+    try:
+        driver = context.driver(storage)
+        row = _reserve(context, id, image, chain_id, parts, options, storage, runtime)
+        driver.prepare(PrepareRequest(id, chain_id or None, cancel))
+        with context.index.write() as connection:
+            rows.update(connection, id, state="created", owner_pid=0, owner_start=0)
+    except BaseException:
+        if row is not None:
+            discard(context, row)
+        if options.cidfile:
+            os.unlink(options.cidfile)
+        raise
+    return row._replace(state="created")
+
+
+def discard(context: Context, row: ContainerRow) -> None:
+    """Remove what a ``create`` that did not come to its end has left: the snapshot, then the row."""
+    context.driver(row.storage).remove(KeyRequest(row.id, Cancel()))
+    with context.index.write() as connection:
+        connection.execute("DELETE FROM containers WHERE id = ? AND state = 'creating'", (row.id,))
+
+
+def image_name(image: ImageLike) -> str:
+    """What the image is called; its short id where it has no name."""
+    return image.names[0] if image.names else image.id[:12]
+
+
+def image_parts(config: ImageConfig) -> ImageParts:
+    """The image's share of the process."""
+    return ImageParts(env=tuple(config.env), entrypoint=tuple(config.entrypoint), cmd=tuple(config.cmd),
+                      working_dir=config.working_dir, stop_signal=config.stop_signal, user=config.user)
+
+
+def _reserve(context: Context, id: str, image: ImageLike, chain_id: str, parts: ImageParts, options: ContainerOptions,
+             storage: str, runtime: str) -> ContainerRow:
+    values: dict[str, object] = {
+        "id": id, "name": options.name, "image_id": image.id, "image_name": image_name(image), "image_chain_id": chain_id,
+        "state": "creating", "created": time.time(), "storage": storage, "runtime": runtime,
+        "options": rows.options_json(options), "process": json.dumps(parts._asdict(), separators=(",", ":")),
+        "owner_pid": os.getpid(), "owner_start": start_time(os.getpid()), "boot_id": boot_id(),
+    }
+    for attempt in range(_NAME_TRIES):
+        values["name"] = options.name or random_name()
+        try:
+            with context.index.write() as connection:
+                if connection.execute("SELECT 1 FROM images WHERE id = ?", (image.id,)).fetchone() is None:
+                    raise NotFound(f"{image_name(image)}: image not known", hint="it was removed just now; pull it again")
+                rows.insert(connection, values)
+                row = rows.by_id(connection, id)
+                assert row is not None
+                return row
+        except AlreadyExists:
+            if options.name or attempt == _NAME_TRIES - 1:
+                raise
+    raise AlreadyExists("no free name was found")
+
+
+def _check_namespaces(context: Context, options: ContainerOptions) -> None:
+    """Other containers that are named must exist now; that they run is a matter of ``start``."""
+    for kind in ("network", "pid", "ipc", "uts"):
+        mode: str = getattr(options, kind)
+        if mode.startswith("container:"):
+            with context.index.read() as connection:
+                try:
+                    rows.find(connection, mode.partition(":")[2])
+                except ConmanError as error:
+                    raise type(error)(f"--{kind} {mode}: {error.message}", hint=error.hint) from None

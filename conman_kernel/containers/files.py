@@ -1,0 +1,37 @@
+"""Small files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+
+from ..errors import AlreadyExists, Unavailable
+
+
+def write_new(path: str, text: str, what: str) -> None:
+    """Make a file that must not exist yet.
+
+    :param what: what it is, for the message.
+    :raises AlreadyExists: it exists.
+    :raises Unavailable: it cannot be made.
+    """
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    except FileExistsError:
+        raise AlreadyExists(f"{what} exists: {path}", hint="remove it, or name another file") from None
+    except OSError as error:
+        raise Unavailable(f"cannot write the {what} {path}: {error.strerror}") from None
+    with os.fdopen(fd, "w") as stream:
+        stream.write(text)
+
+
+def replace(path: str, data: bytes, *, mode: int = 0o644) -> None:
+    """Write a file whole, by rename. Not durable: for what a reboot clears."""
+    temporary = f"{path}.{os.getpid()}"
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    try:
+        with os.fdopen(fd, "wb") as stream:
+            stream.write(data)
+        os.rename(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise

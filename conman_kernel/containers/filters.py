@@ -1,0 +1,97 @@
+"""``ps --filter``: podman's keys. Filters of one key are alternatives, different keys must all hold; labels must all hold."""
+
+from __future__ import annotations
+
+import re
+from typing import Callable, Sequence
+
+from ..errors import InvalidInput
+from .rows import ContainerRow
+
+Test = Callable[[ContainerRow], bool]
+StateOf = Callable[[ContainerRow], str]
+
+KEYS = ("ancestor", "before", "exited", "id", "label", "name", "runtime", "since", "status", "storage", "until")
+_STATES = ("created", "running", "paused", "exited", "removing", "stopped", "initialized", "configured", "unknown")
+
+
+def build(filters: Sequence[tuple[str, str]], *, all_rows: Sequence[ContainerRow], state_of: StateOf,
+          images_of: Callable[[str], frozenset[str]]) -> Test:
+    """One test from all filters.
+
+    :param filters: key and value, as written.
+    :param all_rows: every container; ``before`` and ``since`` name one of them.
+    :param state_of: the state a person is shown.
+    :param images_of: image ids that a name or id prefix means, for ``ancestor``.
+    :raises InvalidInput: an unknown key or a value that makes no sense.
+    """
+    groups: dict[str, list[Test]] = {}
+    for number, (key, value) in enumerate(filters):
+        test = _test(key, value, all_rows, state_of, images_of)
+        groups.setdefault(f"label{number}" if key == "label" else key, []).append(test)
+    return lambda row: all(any(test(row) for test in group) for group in groups.values())
+
+
+def _test(key: str, value: str, all_rows: Sequence[ContainerRow], state_of: StateOf,
+          images_of: Callable[[str], frozenset[str]]) -> Test:
+    if key == "id":
+        return lambda row: row.id.startswith(value) or _matches(value, row.id)
+    if key == "name":
+        return lambda row: _matches(value, row.name)
+    if key == "label":
+        name, equals, wanted = value.partition("=")
+        return lambda row: _has_label(row, name, wanted if equals else None)
+    if key == "status":
+        if value not in _STATES:
+            raise InvalidInput(f'"{value}" is not a valid container status', hint=f"one of {', '.join(_STATES)}")
+        wanted_state = "exited" if value == "stopped" else value
+        return lambda row: state_of(row) == wanted_state
+    if key == "exited":
+        code = _number(key, value)
+        return lambda row: state_of(row) == "exited" and row.exit_code == code
+    if key == "ancestor":
+        images = images_of(value)
+        return lambda row: row.image_id in images or row.image_name == value
+    if key in ("before", "since"):
+        other = _named(value, all_rows, key)
+        return (lambda row: row.num < other.num) if key == "before" else (lambda row: row.num > other.num)
+    if key == "until":
+        limit = _time(value)
+        return lambda row: row.created < limit
+    if key == "storage":
+        return lambda row: row.storage == value
+    if key == "runtime":
+        return lambda row: row.runtime == value
+    raise InvalidInput(f'"{key}" is an invalid filter', hint=f"filters: {', '.join(KEYS)}")
+
+
+def _matches(pattern: str, text: str) -> bool:
+    try:
+        return re.search(pattern, text) is not None
+    except re.error as error:
+        raise InvalidInput(f"filter: {pattern!r} is no regular expression: {error}") from None
+
+
+def _has_label(row: ContainerRow, name: str, wanted: str | None) -> bool:
+    labels = dict(row.parsed_options().labels)
+    return name in labels and (wanted is None or labels[name] == wanted)
+
+
+def _number(key: str, value: str) -> int:
+    try:
+        return int(value)
+    except ValueError:
+        raise InvalidInput(f"filter {key}: {value!r} is no number") from None
+
+
+def _named(value: str, all_rows: Sequence[ContainerRow], key: str) -> ContainerRow:
+    found = [row for row in all_rows if row.name == value or row.id.startswith(value)]
+    if len(found) != 1:
+        raise InvalidInput(f'filter {key}: no single container is meant by "{value}"')
+    return found[0]
+
+
+def _time(value: str) -> float:
+    from ..times import parse_time
+
+    return parse_time(value)

@@ -1,0 +1,129 @@
+"""``conman inspect`` of a container: podman's keys (libpod ``InspectContainerData``), as far as they mean something here."""
+
+from __future__ import annotations
+
+from typing import Mapping
+
+from ..oci.runtime.capabilities import capability_sets
+from ..oci.runtime.options import ContainerOptions
+from ..oci.runtime.process import process_args, process_env, working_dir
+from ..oci.runtime.request import SpecRequest, User
+from ..times import rfc3339
+from . import cgroups, rootfs, stop
+from .bundle import with_defaults
+from .context import Context
+from .rows import ContainerRow
+from .start import log_file
+
+
+def inspect_document(context: Context, row: ContainerRow, state: str) -> dict[str, object]:
+    """Everything about a container; JSON-ready."""
+    options = with_defaults(context, row.parsed_options())
+    parts = row.image_parts()
+    args = process_args(options, parts)
+    run = context.layout.container_run(row.id)
+    running = state in stop.RUNNING
+    return {
+        "Id": row.id, "Created": rfc3339(row.created), "Path": args[0], "Args": args[1:],
+        "State": _state(context, row, state),
+        "Image": row.image_id, "ImageName": row.image_name, "Rootfs": "",
+        "ResolvConfPath": f"{run}/resolv.conf" if running else "", "HostnamePath": f"{run}/hostname" if running else "",
+        "HostsPath": f"{run}/hosts" if running else "", "OCIConfigPath": f"{run}/config.json" if running else "",
+        "OCIRuntime": row.runtime, "StorageDriver": row.storage,
+        "ConmonPidFile": "", "PidFile": options.pidfile or (f"{run}/pid" if running else ""),
+        "Name": row.name, "RestartCount": 0, "Driver": row.storage,
+        "MountLabel": "", "ProcessLabel": "", "AppArmorProfile": options.apparmor,
+        "EffectiveCaps": _caps(context, options, "effective", parts.user or options.user),
+        "BoundingCaps": _caps(context, options, "bounding", ""),
+        "ExecIDs": _exec_ids(context, row), "GraphDriver": _storage(context, row, running),
+        "Mounts": [_mount(m.type, m.source, m.target, m.options) for m in options.mounts],
+        "Dependencies": _dependencies(options), "NetworkSettings": {"Networks": {}, "Ports": {}, "SandboxKey": ""},
+        "IsInfra": False, "Config": _config(context, row, options, args), "HostConfig": _host_config(context, row, options),
+    }
+
+
+def _state(context: Context, row: ContainerRow, state: str) -> dict[str, object]:
+    running = state in stop.RUNNING
+    return {"OciVersion": "1.0.2", "Status": state, "Running": state == "running", "Paused": state == "paused",
+            "Restarting": False, "OOMKilled": bool(row.oom), "Dead": False, "Pid": row.pid if running else 0,
+            "ConmonPid": row.shim_pid if running else 0, "ExitCode": row.exit_code if row.finished else 0,
+            "Error": row.error, "StartedAt": rfc3339(row.started), "FinishedAt": rfc3339(row.finished),
+            "CgroupPath": cgroups.spec_path(context.facts, row.id) if running else ""}
+
+
+def _config(context: Context, row: ContainerRow, options: ContainerOptions, args: list[str]) -> dict[str, object]:
+    parts = row.image_parts()
+    hostname = options.hostname or row.id[:12]
+    env = process_env(SpecRequest(id=row.id, name=row.name, hostname=hostname, rootfs="", options=options, user=User(),
+                                  facts=context.facts, image=parts))
+    return {"Hostname": hostname, "Domainname": "", "User": options.user or parts.user, "AttachStdin": options.stdin_open,
+            "AttachStdout": True, "AttachStderr": True, "Tty": options.terminal, "OpenStdin": options.stdin_open, "StdinOnce": False,
+            "Env": env, "Cmd": list(options.command or parts.cmd if options.entrypoint is None else options.command), "Image": row.image_name,
+            "Volumes": None, "WorkingDir": working_dir(options, parts),
+            "Entrypoint": " ".join(options.entrypoint if options.entrypoint is not None else parts.entrypoint),
+            "OnBuild": None, "Labels": dict(options.labels), "Annotations": dict(options.annotations),
+            "StopSignal": stop.stop_signal(row), "StopTimeout": _stop_timeout(context, options), "Umask": "0022",
+            "Timeout": 0, "CreateCommand": args}
+
+
+def _stop_timeout(context: Context, options: ContainerOptions) -> int:
+    return options.stop_timeout if options.stop_timeout >= 0 else context.config.number("containers.stop_timeout")
+
+
+def _host_config(context: Context, row: ContainerRow, options: ContainerOptions) -> dict[str, object]:
+    driver = options.log_driver or context.config.text("containers.log_driver")
+    security = [word for word, given in (("no-new-privileges", options.no_new_privileges),
+                                         (f"seccomp={options.seccomp}", bool(options.seccomp)),
+                                         (f"apparmor={options.apparmor}", bool(options.apparmor))) if given]
+    return {
+        "Binds": [":".join((m.source, m.target, ",".join(m.options))) for m in options.mounts if m.type == "bind"],
+        "CgroupManager": context.facts.cgroup_manager, "CgroupMode": options.cgroupns or "private",
+        "ContainerIDFile": options.cidfile,
+        "LogConfig": {"Type": driver, "Config": None, "Path": log_file(context, row) if driver == "cri" else "", "Tag": "",
+                      "Size": "0B"},
+        "NetworkMode": options.network, "PortBindings": {}, "RestartPolicy": {"Name": "", "MaximumRetryCount": 0},
+        "AutoRemove": options.remove, "CapAdd": list(options.cap_add), "CapDrop": list(options.cap_drop), "Dns": list(options.dns),
+        "DnsOptions": list(options.dns_options), "DnsSearch": list(options.dns_search),
+        "ExtraHosts": [f"{name}:{address}" for name, address in options.add_hosts], "GroupAdd": list(options.groups),
+        "IpcMode": options.ipc or "private", "PidMode": options.pid or "private", "UTSMode": options.uts or "private",
+        "OomScoreAdj": options.oom_score_adj or 0, "Privileged": options.privileged, "PublishAllPorts": False,
+        "ReadonlyRootfs": options.read_only, "SecurityOpt": security,
+        "Tmpfs": {m.target: ",".join(m.options) for m in options.mounts if m.type == "tmpfs"}, "ShmSize": options.shm_size,
+        "Runtime": "oci", "Isolation": "", "CpuShares": options.cpu_shares, "Memory": options.memory,
+        "NanoCpus": int(options.cpus * 1e9), "CpusetCpus": options.cpuset_cpus, "CpusetMems": options.cpuset_mems,
+        "Devices": [{"PathOnHost": d.source, "PathInContainer": d.target, "CgroupPermissions": d.permissions}
+                    for d in options.devices],
+        "MemoryReservation": options.memory_reservation, "MemorySwap": options.memory_swap, "PidsLimit": options.pids_limit,
+        "Ulimits": [{"Name": "RLIMIT_" + u.name.upper(), "Soft": u.soft, "Hard": u.hard} for u in options.ulimits],
+        "Init": options.init,
+    }
+
+
+def _caps(context: Context, options: ContainerOptions, kind: str, user: str) -> list[str]:
+    uid = 0 if user.partition(":")[0] in ("", "0", "root") else 1000
+    sets = capability_sets(uid=uid, add=options.cap_add, drop=options.cap_drop, privileged=options.privileged,
+                           host_bounding=context.facts.bounding)
+    return sorted(sets.get(kind, []))
+
+
+def _exec_ids(context: Context, row: ContainerRow) -> list[str]:
+    with context.index.read() as connection:
+        return [str(r[0]) for r in connection.execute("SELECT id FROM exec_sessions WHERE container_id = ? ORDER BY created", (row.id,))]
+
+
+def _storage(context: Context, row: ContainerRow, running: bool) -> dict[str, object]:
+    mounted = running or rootfs.is_held(context, row)
+    data: Mapping[str, str] = {"MergedDir": rootfs.path(context, row)} if mounted else {}
+    return {"Name": row.storage, "Data": dict(data)}
+
+
+def _dependencies(options: ContainerOptions) -> list[str]:
+    modes = (options.network, options.pid, options.ipc, options.uts)
+    return sorted({mode.partition(":")[2] for mode in modes if mode.startswith("container:")})
+
+
+def _mount(kind: str, source: str, target: str, options: tuple[str, ...]) -> dict[str, object]:
+    propagation = next((o for o in options if o in ("shared", "rshared", "slave", "rslave", "private", "rprivate")), "rprivate")
+    plain = [o for o in options if o not in ("ro", "rw", propagation)]
+    return {"Type": kind, "Source": source, "Destination": target, "Driver": "", "Mode": "", "Options": plain,
+            "RW": "ro" not in options, "Propagation": propagation if kind == "bind" else ""}

@@ -1,0 +1,64 @@
+"""What a killed command has left: found by the next one, and brought to an end or cleared. Cheap where there is nothing."""
+
+from __future__ import annotations
+
+from ..cancel import Cancel
+from ..errors import ConmanError
+from ..processes import alive, boot_id
+from . import rows
+from .cleanup import finish, remove, shim_alive, stop_leftovers
+from .context import Context
+from .create import discard
+from .rows import ContainerRow
+
+
+def reconcile(context: Context) -> None:
+    """Settle every container whose recorded state nothing upholds any more.
+
+    Containers that somebody is at work on (their lock is taken, or their owner or shim lives) are left alone. One
+    that cannot be settled is reported to the log and does not hold up the others.
+    """
+    with context.index.read() as connection:
+        found = rows.active(connection)
+    if not found:
+        return
+    boot = boot_id()
+    for row in found:
+        if _upheld(context, row, boot):
+            continue
+        lock = context.locks.try_acquire(row.num)
+        if lock is None:
+            continue
+        with lock:
+            try:
+                _settle(context, row, boot)
+            except ConmanError as error:
+                context.log.warning("container %s cannot be settled: %s", row.id[:12], error)
+
+
+def _upheld(context: Context, row: ContainerRow, boot: str) -> bool:
+    """True where what the row says may well be so. May err on the side of True for a moment, never on the other."""
+    if row.boot_id != boot:
+        return False
+    if alive(row.owner_pid, row.owner_start):
+        return True
+    if row.state in ("running", "paused", "starting"):
+        # The shim turns into the clean-up command, under the same pid.
+        return shim_alive(context, row) or alive(row.shim_pid, row.shim_start)
+    return False
+
+
+def _settle(context: Context, row: ContainerRow, boot: str) -> None:
+    with context.index.read() as connection:
+        now = rows.by_id(connection, row.id)
+    if now is None or now.state in ("created", "exited") or _upheld(context, now, boot):
+        return
+    cancel = Cancel(30.0)
+    if now.state == "creating":
+        discard(context, now)
+    elif now.state == "removing":
+        remove(context, now, cancel)
+    else:
+        if now.boot_id == boot:
+            stop_leftovers(context, now, cancel)
+        finish(context, now, cancel)

@@ -1,0 +1,137 @@
+"""The containers of one store: create, run, find, list."""
+
+from __future__ import annotations
+
+from typing import Callable, Sequence
+
+from ..cancel import Cancel
+from ..oci.runtime.options import ContainerOptions
+from . import rows
+from .attached import RunOutcome, Streams, run_attached
+from .capture import RunResult, run_captured
+from .cleanup import finish, shim_alive, stop_leftovers
+from .container import Container
+from .context import Context
+from .create import ImageLike, create
+from .execs import forget
+from .reconcile import reconcile
+from .rows import ContainerRow
+from .stop import RUNNING, outward_state
+
+Placed = tuple[ImageLike, str, str]
+"""An image ready to start from: the image, its topmost chain id, and the storage driver that holds it."""
+
+
+class Containers:
+    """The containers of one store. Thread-safe; makes nothing before the first call.
+
+    :param place: given a name, an id or an image, answers with the image placed in a storage driver; the composition root's.
+    :param images_of: the image ids that a name or the beginning of an id means; for ``ps --filter ancestor``.
+    """
+
+    def __init__(self, context: Context, *, place: Callable[[ImageLike | str, Cancel], Placed],
+                 images_of: Callable[[str], frozenset[str]]) -> None:
+        self._context = context
+        self._place = place
+        self._images_of = images_of
+        self._reconciled = False
+
+    def create(self, image: ImageLike | str, options: ContainerOptions | None = None, *, cancel: Cancel | None = None) -> Container:
+        """Make a container without starting it.
+
+        :param image: what :meth:`.Images.pull` returned, or the name or id of an image that is here.
+        :raises NotFound: there is no such image.
+        :raises AlreadyExists: the name or the ``cidfile`` is taken.
+        :raises InvalidInput, Unavailable: the options cannot work here. Nothing was made.
+        """
+        return Container(self._context, self._create(image, options or ContainerOptions(), cancel or Cancel()))
+
+    def run(self, image: ImageLike | str, command: Sequence[str] | None = None, *, options: ContainerOptions | None = None,
+            stdin: bytes = b"", cancel: Cancel | None = None) -> RunResult:
+        """Make a container, run it to its end, and return what it wrote.
+
+        :param command: replaces ``options.command``, and the image's.
+        :param options: everything else; ``remove=True`` leaves nothing behind.
+        :param stdin: what it reads.
+        :raises CommandNotFound, CommandNotExecutable, RuntimeFailed: it could not be started.
+        """
+        watch = cancel or Cancel()
+        chosen = options or ContainerOptions()
+        if command is not None:
+            chosen = chosen._replace(command=tuple(command))
+        if stdin:
+            chosen = chosen._replace(stdin_open=True)
+        return run_captured(self._context, self._create(image, chosen, watch), stdin, watch)
+
+    def run_attached(self, image: ImageLike | str, options: ContainerOptions, streams: Streams, *,
+                     cancel: Cancel | None = None) -> RunOutcome:
+        """Make a container and run it with the caller's descriptors joined, until it ends or is detached from."""
+        watch = cancel or Cancel()
+        return run_attached(self._context, self._create(image, options, watch), streams, watch)
+
+    def get(self, name_or_id: str) -> Container:
+        """A container by name, id, or the beginning of an id.
+
+        :raises NotFound: there is none.
+        :raises InvalidInput: several ids begin so.
+        """
+        self._settle()
+        with self._context.index.read() as connection:
+            return Container(self._context, rows.find(connection, name_or_id))
+
+    def list(self, *, all: bool = False, filters: Sequence[tuple[str, str]] = (), last: int = 0) -> list[Container]:
+        """Containers, the newest first.
+
+        :param all: those that do not run, too. ``last`` and a ``status`` filter imply it.
+        :param filters: podman's keys and values, see :mod:`.filters`.
+        :param last: only the so many newest.
+        :raises InvalidInput: an unknown filter.
+        """
+        self._settle()
+        with self._context.index.read() as connection:
+            found = rows.select(connection)
+        shown = found[::-1]
+        if filters:
+            from .filters import build
+
+            test = build(filters, all_rows=found, state_of=self._state, images_of=self._images_of)
+            shown = [row for row in shown if test(row)]
+        if not all and not last and not any(key == "status" for key, _ in filters):
+            shown = [row for row in shown if row.state in RUNNING and self._state(row) in RUNNING]
+        return [Container(self._context, row) for row in (shown[:last] if last else shown)]
+
+    def finish(self, id: str) -> None:
+        """The clean-up command's whole work: bring an ended container (``ID``) or exec session (``ID/EXEC``) to its end.
+
+        Nothing happens where somebody did that already.
+        """
+        container, _, session = id.partition("/")
+        if session:
+            forget(self._context, container, session)
+            return
+        with self._context.index.read() as connection:
+            row = rows.by_id(connection, container)
+        if row is None:
+            return
+        with self._context.locks.acquire(row.num):
+            with self._context.index.read() as connection:
+                now = rows.by_id(connection, container)
+            if now is None or now.state in ("created", "exited", "creating") or shim_alive(self._context, now):
+                return
+            stop_leftovers(self._context, now, Cancel(30.0))
+            finish(self._context, now, Cancel())
+
+    def _create(self, image: ImageLike | str, options: ContainerOptions, cancel: Cancel) -> ContainerRow:
+        self._settle()
+        placed, chain_id, storage = self._place(image, cancel)
+        return create(self._context, placed, chain_id, options, storage=storage,
+                      runtime=self._context.config.text("runtime.name"), cancel=cancel)
+
+    def _settle(self) -> None:
+        """Clear what a killed command has left, once per process."""
+        if not self._reconciled:
+            self._reconciled = True
+            reconcile(self._context)
+
+    def _state(self, row: ContainerRow) -> str:
+        return outward_state(self._context, row)

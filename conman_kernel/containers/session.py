@@ -1,0 +1,214 @@
+"""A session: the kernel's end of a container's attach socket (``shim/PROTOCOL.md``, "Attach socket")."""
+
+from __future__ import annotations
+
+import _socket  # see shim.py: the pure half costs milliseconds that every `run` would pay
+import os
+import select
+
+from ..cancel import Cancel
+from ..errors import InvalidState, NotFound, ShimLost
+from ..slots.attach import End, Outcome, Output
+
+VERSION = 1
+PAYLOAD = 64 * 1024
+
+_HELLO, _STDIN, _STDIN_END, _RESIZE, _SIGNAL, _DETACH = 0x01, 0x02, 0x03, 0x04, 0x05, 0x06
+_WELCOME, _REFUSED, _STDOUT, _STDERR, _EXITED, _DROPPED, _WINDOW = 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87
+_WANTS_STDIN, _WANTS_STDOUT, _WANTS_STDERR, _FOREGROUND = 1, 2, 4, 8
+_TERMINAL, _STDIN_OPEN = 1, 2
+_RETRY_SECONDS = 0.01
+_CONTROL_SECONDS = 5.0
+
+
+def connect(socket_path: str, *, stdin: bool, stdout: bool, stderr: bool, foreground: bool,
+            cancel: Cancel) -> SocketSession:
+    """Join a container's streams. Do it before its start, and no byte is lost; there is no replay.
+
+    :param socket_path: as in :attr:`ShimConfig.socket`; any length.
+    :param stdin: feed its standard input, where it has one and no other session feeds it.
+    :param stdout: get stream 1. ``stderr``: get stream 2.
+    :param foreground: push back on the container instead of being dropped when too slow. For the session that
+        ``run`` opens only.
+    :raises NotFound: nothing listens there: the process has ended, or was never started.
+    :raises InvalidState: the shim refuses, and says why (somebody else is attached).
+    :raises ShimLost: the shim is gone in the middle of it.
+    :raises Cancelled: as the token says (DeadlineExceeded, too).
+    """
+    connection = _connected(socket_path, cancel)
+    try:
+        flags = stdin * _WANTS_STDIN | stdout * _WANTS_STDOUT | stderr * _WANTS_STDERR | foreground * _FOREGROUND
+        connection.send(bytes((_HELLO, VERSION, flags)), _socket.MSG_NOSIGNAL)
+        answer = b""
+        while not answer:
+            cancel.wait_readable(connection.fileno())
+            answer = _packet(connection) or b""
+        if answer[0] == _REFUSED:
+            raise InvalidState(f"cannot attach: {answer[1:].decode('utf-8', 'replace')}")
+        if answer[0] != _WELCOME or len(answer) < 7:
+            raise ShimLost("cannot attach: the shim's answer makes no sense")
+    except OSError as error:
+        connection.close()
+        raise ShimLost("cannot attach: the shim went away") from error
+    except BaseException:
+        connection.close()
+        raise
+    return SocketSession(connection, flags=answer[2], window=int.from_bytes(answer[3:7], "big"))
+
+
+def _connected(path: str, cancel: Cancel) -> _socket.socket:
+    folder, name = os.path.split(path)
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise NotFound(f"cannot attach: {folder} does not exist") from error
+    connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+    try:
+        connection.setblocking(False)
+        while True:
+            try:
+                connection.connect(f"/proc/self/fd/{handle}/{name}")  # a socket address holds 107 bytes, a path 4096
+                return connection
+            except BlockingIOError:
+                cancel.wait_readable(timeout=_RETRY_SECONDS)  # its queue is full, and a connect cannot be polled for
+    except (FileNotFoundError, ConnectionRefusedError) as error:
+        connection.close()
+        raise NotFound("cannot attach: no shim listens", hint="the process has ended, or was never started") from error
+    except BaseException:
+        connection.close()
+        raise
+    finally:
+        os.close(handle)
+
+
+def _packet(connection: _socket.socket) -> bytes | None:
+    """The next packet, non-blocking; None: nothing now.
+
+    :raises ConnectionError: the end.
+    """
+    while True:
+        try:
+            packet = connection.recv(1 + PAYLOAD)
+        except BlockingIOError:
+            return None
+        except ConnectionResetError:
+            continue  # the peer closed with packets of ours unread; said once, and what it sent is still there
+        if not packet:
+            raise ConnectionError("the connection ended")
+        return packet
+
+
+class SocketSession:
+    """A connected session; implements :class:`conman_kernel.slots.attach.Session`. Make it with :func:`connect`."""
+
+    __slots__ = ("_blocked", "_connection", "_end", "_input_ended", "_window", "exit_code", "stdin_open", "terminal")
+
+    def __init__(self, connection: _socket.socket, *, flags: int, window: int) -> None:
+        self._connection = connection
+        self._window = window
+        self._blocked = -1
+        self._end: End | None = None
+        self._input_ended = False
+        self.terminal = bool(flags & _TERMINAL)
+        self.stdin_open = bool(flags & _STDIN_OPEN)
+        self.exit_code = -1
+        """The exit code that came with the end; advisory (the exit file is the truth); -1: none came."""
+
+    def fileno(self) -> int:
+        """Readable when :meth:`receive` has something; -1 once closed."""
+        return self._connection.fileno()
+
+    def receive(self) -> Output | End | None:
+        """The next piece of output, or the end (again and again after it), or None: nothing now. Never blocks."""
+        while self._end is None:
+            try:
+                packet = _packet(self._connection)
+            except OSError:
+                self._end = End(Outcome.LOST, "the connection to the shim broke")
+                break
+            if packet is None:
+                return None
+            kind = packet[0]
+            if kind in (_STDOUT, _STDERR):
+                return Output(1 if kind == _STDOUT else 2, packet[1:])
+            if kind == _WINDOW:
+                self._window += int.from_bytes(packet[1:5], "big")
+            elif kind == _EXITED:
+                self.exit_code = packet[1] if len(packet) > 1 else -1
+                self._end = End(Outcome.EXITED)
+            elif kind == _DROPPED:
+                self._end = End(Outcome.LOST, packet[1:].decode("utf-8", "replace"))
+        return self._end
+
+    def send(self, data: bytes) -> int:
+        """Offer bytes to the process's standard input. Never blocks.
+
+        :returns: how many bytes were taken; 0 when the process reads too slowly (wait on :meth:`writable_fileno`,
+            and go on receiving: what makes room arrives there).
+        """
+        if not self.stdin_open or self._input_ended:
+            return len(data)
+        taken = 0
+        while taken < len(data) and self._window > 0:
+            piece = data[taken:taken + min(PAYLOAD, self._window)]
+            try:
+                self._connection.send(b"\x02" + piece, _socket.MSG_NOSIGNAL)
+            except OSError:
+                break  # full; or broken, and then receive() says so
+            taken += len(piece)
+            self._window -= len(piece)
+        return taken
+
+    def writable_fileno(self) -> int:
+        """Writable (POLLOUT) when :meth:`send` will take something. Ask again before each wait: it changes."""
+        if self._window > 0:
+            return self._connection.fileno()
+        if self._blocked < 0:
+            self._blocked = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+            os.eventfd_write(self._blocked, 2**64 - 2)  # a full counter is not writable, and nobody empties this one
+        return self._blocked
+
+    def close_stdin(self) -> None:
+        """Half-close: the process sees the end of its input after all that was sent. May be called twice."""
+        if self.stdin_open and not self._input_ended:
+            self._input_ended = True
+            self._control(bytes((_STDIN_END,)))
+
+    def resize(self, *, rows: int, columns: int) -> None:
+        """Set the terminal's size. Without a terminal nothing happens. From any thread."""
+        if self.terminal:
+            self._control(bytes((_RESIZE,)) + rows.to_bytes(2, "big") + columns.to_bytes(2, "big"))
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the container's main process. From any thread."""
+        self._control(bytes((_SIGNAL, number)))
+
+    def detach(self) -> None:
+        """Leave on purpose: the container's input stays open whatever its settings. Then close."""
+        self._control(bytes((_DETACH,)))
+        self.close()
+
+    def close(self) -> None:
+        """Leave. May be called twice."""
+        self._connection.close()
+        fd, self._blocked = self._blocked, -1
+        if fd >= 0:
+            os.close(fd)
+        if self._end is None:
+            self._end = End(Outcome.LOST, "the session was closed")
+
+    def _control(self, frame: bytes) -> None:
+        fd = self._connection.fileno()
+        if fd < 0:
+            return
+        poll = select.poll()
+        poll.register(fd, select.POLLOUT)
+        while True:
+            try:
+                self._connection.send(frame, _socket.MSG_NOSIGNAL)
+                return
+            except BlockingIOError:
+                if not poll.poll(_CONTROL_SECONDS * 1000):
+                    raise ShimLost("the shim has stopped listening") from None
+            except OSError:
+                return  # broken: receive() says so

@@ -1,0 +1,208 @@
+"""Start: mount, write the bundle, have the shim create, join a session, start; undone whole where any step fails."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import NamedTuple
+
+from ..cancel import Cancel
+from ..errors import ConmanError, InvalidState
+from ..processes import boot_id, start_time
+from . import cgroups, rows
+from .bundle import Bundle, write_bundle
+from .cleanup import exit_file, finish, remove, shim_alive, shim_lock, stop_leftovers, take_down
+from .context import Context
+from .rootfs import ensure_mounted
+from .rows import ContainerRow
+from .runtime_client import RuntimeClient, last_error
+from .session import SocketSession, connect
+from .shim import CreateFailed, Shim, ShimConfig
+
+
+class StreamsWish(NamedTuple):
+    """Which streams a caller wants to be joined to before the process starts, so that no byte is lost."""
+
+    stdin: bool
+    stdout: bool
+    stderr: bool
+    foreground: bool
+
+
+class Started(NamedTuple):
+    """A container whose process runs (or has ended by now).
+
+    :param row: as it is in the index.
+    :param shim: the control channel; the caller ends with :func:`release` or with ``done`` and ``close``.
+    :param session: connected, where one was wished for.
+    """
+
+    row: ContainerRow
+    shim: Shim
+    session: SocketSession | None
+
+
+def start(context: Context, row: ContainerRow, *, streams: StreamsWish | None = None,
+          size: tuple[int, int] = (0, 0), cancel: Cancel) -> Started | None:
+    """Start a container.
+
+    :param streams: join a session first.
+    :param size: rows and columns of the terminal; 0 leaves it to the runtime.
+    :returns: None where it runs already.
+    :raises NotFound: it was removed meanwhile.
+    :raises InvalidState: its state does not allow it.
+    :raises RuntimeFailed: the runtime refused; CommandNotFound and CommandNotExecutable where that is why. The
+        container is as before.
+    """
+    with context.locks.acquire(row.num, cancel):
+        row = refreshed(context, row.id)
+        if row.state in ("running", "paused") and shim_alive(context, row):
+            return None
+        if row.state not in ("created", "exited"):
+            row = settle(context, row, cancel)
+        return _start_locked(context, row, streams, size, cancel)
+
+
+def refreshed(context: Context, id: str) -> ContainerRow:
+    """The row as it is now.
+
+    :raises NotFound: it is gone.
+    """
+    with context.index.read() as connection:
+        return rows.find(connection, id)
+
+
+def settle(context: Context, row: ContainerRow, cancel: Cancel) -> ContainerRow:
+    """Bring a container that nobody guards any more to ``exited``. The caller holds its lock.
+
+    :raises InvalidState: its shim lives: it is only just ending, or being removed.
+    """
+    if row.boot_id == boot_id():
+        if shim_alive(context, row):
+            raise InvalidState(f"container {row.name} is {row.state}", hint="wait for it to end, or use kill")
+        stop_leftovers(context, row, cancel)
+    row = finish(context, row, cancel)
+    if row.state == "removing":
+        raise InvalidState(f"container {row.name} ended and was removed (--rm)")
+    return row
+
+
+def release(started: Started) -> None:
+    """Leave a started container to its shim."""
+    started.shim.release()
+    started.shim.close()
+
+
+def _start_locked(context: Context, row: ContainerRow, streams: StreamsWish | None, size: tuple[int, int], cancel: Cancel) -> Started:
+    shim = context.take_shim()
+    before = row
+    session: SocketSession | None = None
+    try:
+        client = context.client(row.runtime)
+        row = _begin(context, row)
+        bundle = write_bundle(context, row, ensure_mounted(context, row, cancel))
+        shim.configure(_shim_config(context, row, client, bundle, size))
+        pid = _created(shim, client, bundle, cancel)
+        if streams is not None:
+            session = connect(bundle.path + "/attach.sock", stdin=streams.stdin, stdout=streams.stdout, stderr=streams.stderr,
+                              foreground=streams.foreground, cancel=cancel)
+        log = bundle.path + "/runtime.log"
+        spawned = client.spawn(client.commands.start, row.id, log=log)
+        row = _running(context, row, pid, shim)
+        client.finish(spawned, cancel, log=log)
+        shim.started()
+        _write_pidfile(row, pid)
+    except BaseException as error:
+        if session is not None:
+            session.close()
+        _undo(context, before, row, shim, error)
+        raise
+    return Started(row, shim, session)
+
+
+def _begin(context: Context, row: ContainerRow) -> ContainerRow:
+    """Say in the index that a start is under way, and clear what the last run has left."""
+    now = row._replace(state="starting", boot_id=boot_id(), owner_pid=os.getpid(), owner_start=start_time(os.getpid()),
+                       mounts=row.mounts if row.boot_id == boot_id() else 0)
+    context.layout.ensure(context.layout.container_run(row.id))
+    context.layout.ensure(context.layout.container(row.id))
+    try:
+        os.unlink(exit_file(context, row))
+    except FileNotFoundError:
+        pass  # it never ran
+    with context.index.write() as connection:
+        rows.update(connection, row.id, state=now.state, boot_id=now.boot_id, owner_pid=now.owner_pid,
+                    owner_start=now.owner_start, mounts=now.mounts)
+    return now
+
+
+def _running(context: Context, row: ContainerRow, pid: int, shim: Shim) -> ContainerRow:
+    """Record the process; done while the runtime's start is under way."""
+    now = row._replace(state="running", pid=pid, pid_start=start_time(pid), shim_pid=shim.pid, shim_start=start_time(shim.pid),
+                       started=time.time(), finished=0.0, owner_pid=0, owner_start=0, error="", exit_code=-1, oom=0)
+    with context.index.write() as connection:
+        rows.update(connection, row.id, state=now.state, pid=pid, pid_start=now.pid_start, shim_pid=now.shim_pid,
+                    shim_start=now.shim_start, started=now.started, finished=0.0, owner_pid=0, owner_start=0, error="",
+                    exit_code=-1, oom=0)
+    return now
+
+
+def _undo(context: Context, before: ContainerRow, row: ContainerRow, shim: Shim, error: BaseException) -> None:
+    """After a failure: what was made so far is taken down, and the row says as before. The caller's token does not cut this short."""
+    cancel = Cancel()
+    try:
+        stop_leftovers(context, row, cancel)
+        take_down(context, row, cancel)
+        if row.parsed_options().remove:
+            remove(context, row, cancel)
+        else:
+            reason = error.message if isinstance(error, ConmanError) else type(error).__name__
+            with context.index.write() as connection:
+                rows.update(connection, row.id, state=before.state, started=before.started, finished=before.finished,
+                            exit_code=before.exit_code, error=reason, pid=0, pid_start=0, shim_pid=0, shim_start=0,
+                            owner_pid=0, owner_start=0)
+        shim.done()
+    finally:
+        shim.close()
+
+
+def _shim_config(context: Context, row: ContainerRow, client: RuntimeClient, bundle: Bundle, size: tuple[int, int]) -> ShimConfig:
+    options = row.parsed_options()
+    log_driver = options.log_driver or context.config.text("containers.log_driver")
+    console = bundle.path + "/console.sock" if options.terminal else ""
+    pid_file = bundle.path + "/pid"
+    log = bundle.path + "/runtime.log"
+    create = client.argv(client.commands.create, row.id, bundle=bundle.path, pid_file=pid_file, console_socket=console, log=log)
+    return ShimConfig(
+        id=row.id, create=tuple(create), pid_file=pid_file, exit_file=exit_file(context, row), lock=shim_lock(context, row),
+        socket=bundle.path + "/attach.sock", cleanup=context.cleanup_argv(row.id), log_driver=log_driver,
+        log_path=log_file(context, row) if log_driver == "cri" else "", runtime_log=log, console_socket=console,
+        terminal=options.terminal, stdin=options.stdin_open, stdin_once=options.stdin_open and not options.terminal,
+        rows=size[0], columns=size[1], cgroup=tuple(cgroups.shim_dirs(context.facts)),
+        oom_files=_oom_files(context, row.id), durable=not options.remove)
+
+
+def _oom_files(context: Context, id: str) -> tuple[str, ...]:
+    return tuple(f"{folder}/{'memory.events' if mount.unified else 'memory.oom_control'}"
+                 for mount, folder in zip(context.facts.cgroups, cgroups.container_dirs(context.facts, id))
+                 if "memory" in mount.controllers)
+
+
+def log_file(context: Context, row: ContainerRow) -> str:
+    """Where the container's output is kept."""
+    return context.layout.container(row.id) + "/ctr.log"
+
+
+def _created(shim: Shim, client: RuntimeClient, bundle: Bundle, cancel: Cancel) -> int:
+    try:
+        return shim.wait_created(cancel)
+    except CreateFailed as error:
+        raise client.failure(last_error(bundle.path + "/runtime.log") or error.runtime_text or error.message) from None
+
+
+def _write_pidfile(row: ContainerRow, pid: int) -> None:
+    path = row.parsed_options().pidfile
+    if path:
+        from .files import replace
+
+        replace(path, str(pid).encode())

@@ -1,0 +1,140 @@
+"""Stop, kill and wait. Waiting is for descriptors: the pidfd of the process, then of the shim that cleans up."""
+
+from __future__ import annotations
+
+import os
+import signal as signals
+
+from ..cancel import Cancel
+from ..errors import InvalidState, NotFound, RuntimeFailed, ShimLost
+from ..processes import alive, boot_id, open_pidfd
+from . import cgroups, rows
+from .cleanup import SHIM_LOST, finish, shim_alive, stop_leftovers
+from .context import Context
+from .rows import ContainerRow
+from .start import refreshed
+
+RUNNING = ("running", "paused")
+_SHIM_GRACE = 10.0
+
+
+def is_running(context: Context, row: ContainerRow) -> bool:
+    """True where its process lives (or its shim has not yet said how it ended), in this boot."""
+    return row.state in RUNNING and row.boot_id == boot_id() and (shim_alive(context, row) or alive(row.pid, row.pid_start))
+
+
+def kill(context: Context, row: ContainerRow, number: int, cancel: Cancel) -> None:
+    """Send a signal to the main process.
+
+    :raises InvalidState: it does not run.
+    """
+    with context.locks.acquire(row.num, cancel):
+        row = refreshed(context, row.id)
+        _signal(context, row, number, cancel)
+
+
+def _signal(context: Context, row: ContainerRow, number: int, cancel: Cancel) -> None:
+    if not is_running(context, row) or not alive(row.pid, row.pid_start):
+        raise InvalidState(f"can only kill running containers. {row.id} is in state {outward_state(context, row)}")
+    try:
+        context.client(row.runtime).kill(row.id, number, cancel)
+    except RuntimeFailed:
+        if alive(row.pid, row.pid_start):
+            raise
+
+
+def stop(context: Context, row: ContainerRow, *, timeout: int | None, cancel: Cancel) -> None:
+    """End the main process: its stop signal, ``timeout`` seconds, SIGKILL. One that does not run is no error.
+
+    :param timeout: seconds; None: the container's own, or the configuration's.
+    """
+    options = row.parsed_options()
+    if timeout is None:
+        timeout = options.stop_timeout if options.stop_timeout >= 0 else context.config.number("containers.stop_timeout")
+    with context.locks.acquire(row.num, cancel):
+        row = refreshed(context, row.id)
+        if not is_running(context, row):
+            return
+        pidfd = open_pidfd(row.pid, row.pid_start)
+        if pidfd >= 0 and timeout > 0:
+            _signal(context, row, stop_signal(row), cancel)
+    # The lock is free while we wait: an exec, a kill or a ps must not.
+    try:
+        if pidfd >= 0 and not (timeout > 0 and cancel.wait_readable(pidfd, timeout=timeout)):
+            _force(context, row, cancel)
+            cancel.wait_readable(pidfd)
+    finally:
+        if pidfd >= 0:
+            os.close(pidfd)
+    wait(context, row, cancel)
+
+
+def _force(context: Context, row: ContainerRow, cancel: Cancel) -> None:
+    with context.locks.acquire(row.num, cancel):
+        try:
+            _signal(context, refreshed(context, row.id), signals.SIGKILL, cancel)
+        except (InvalidState, NotFound):
+            return  # it went by itself meanwhile
+        cgroups.kill_all(context.facts, row.id, cancel)
+
+
+def stop_signal(row: ContainerRow) -> int:
+    """The container's stop signal: the caller's, the image's, SIGTERM."""
+    from ..oci.runtime.process import stop_signal as resolve
+
+    return resolve(row.parsed_options(), row.image_parts())
+
+
+def wait(context: Context, row: ContainerRow, cancel: Cancel) -> int:
+    """Wait until a container is over and cleaned up after; one that does not run is over.
+
+    :returns: its exit code.
+    :raises ShimLost: nobody saw how it ended.
+    """
+    while True:
+        with context.index.read() as connection:
+            now = rows.by_id(connection, row.id)
+            gone = rows.exit_of_removed(connection, row.id) if now is None else None
+        if now is None:
+            if gone is None:
+                raise NotFound(f'no container with ID "{row.id}" found: no such container')
+            return gone
+        if now.state in ("created", "exited"):
+            if now.state == "exited" and now.exit_code < 0:
+                raise ShimLost(f"container {now.name}: how it ended is not known: {now.error}")
+            return max(now.exit_code, 0)
+        _wait_once(context, now, cancel)
+
+
+def _wait_once(context: Context, row: ContainerRow, cancel: Cancel) -> None:
+    """Until the shim (which becomes the clean-up command) is gone; then the container is settled if that did not do it."""
+    for pid, start in ((row.shim_pid, row.shim_start), (row.owner_pid, row.owner_start)):
+        pidfd = open_pidfd(pid, start)
+        if pidfd >= 0:
+            try:
+                cancel.wait_readable(pidfd)
+            finally:
+                os.close(pidfd)
+    with context.locks.acquire(row.num, cancel):
+        with context.index.read() as connection:
+            now = rows.by_id(connection, row.id)
+        if now is not None and now.state in (*RUNNING, "starting", "removing") and not shim_alive(context, now):
+            stop_leftovers(context, now, cancel)
+            finish(context, now, cancel)
+
+
+def end_descriptor(row: ContainerRow) -> int:
+    """A descriptor that becomes readable once nothing more will be written to the container's log; -1 where that is so already."""
+    return open_pidfd(row.shim_pid, row.shim_start)
+
+
+def outward_state(context: Context, row: ContainerRow) -> str:
+    """The state a person is shown: podman's words, and true now rather than when it was written."""
+    if row.state in RUNNING and not is_running(context, row):
+        return "exited"
+    return {"starting": "created" if not row.started else "exited"}.get(row.state, row.state)
+
+
+def lost(row: ContainerRow) -> bool:
+    """True where nobody saw how the container ended."""
+    return row.state == "exited" and row.error == SHIM_LOST

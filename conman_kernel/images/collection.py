@@ -1,0 +1,79 @@
+"""Collection: what no image, no container and no living process needs goes away. Mark and sweep from rows and leases.
+
+Order, so that a kill at any line leaves what the next collection finishes: the doomed are listed in a lease, their rows
+go in one transaction, then the snapshots and blobs, then the lease. One collection runs at a time (a lock); whoever
+finds that a driver already holds a layer he made waits for it, see :mod:`.layers`.
+"""
+
+from __future__ import annotations
+
+from typing import Collection
+
+from ..cancel import Cancel
+from ..errors import ConmanError, InvalidState
+from ..slots.storage import KeyRequest
+from ..store import image_rows
+from . import leases, mounted
+from .leases import Items
+from .parts import Parts
+
+LOCK = 0
+"""The number of the lock that a collection holds. Containers' numbers begin at 1."""
+
+
+def clear_dead(parts: Parts, cancel: Cancel) -> None:
+    """Finish what killed processes were doing. One query where there is nothing to do."""
+    with parts.database.read() as db:
+        found = leases.dead(db)
+    if found:
+        release(parts, found, cancel)
+
+
+def release(parts: Parts, lease_ids: Collection[str], cancel: Cancel) -> None:
+    """End leases, and remove what they held where nobody else needs it.
+
+    :param lease_ids: of this process, or of dead ones.
+    :raises ConmanError: of a storage driver; the leases stay, to be finished later.
+    """
+    with parts.locks.acquire(LOCK, cancel):
+        with parts.database.write() as db:
+            mine = leases.held(db, by=lease_ids)
+            others = leases.held(db, without=lease_ids)
+            layers = image_rows.unused_layers(db, mine.layers, set(others.layers))
+            blobs = image_rows.unused_blobs(db, mine.blobs, set(others.blobs))
+            image_rows.remove_layers(db, layers)
+            image_rows.remove_blobs(db, blobs)
+        _sweep(parts, Items(tuple(layers), mine.snapshots, tuple(blobs)), cancel)
+        with parts.database.write() as db:
+            leases.drop(db, lease_ids)
+
+
+def collect(parts: Parts, cancel: Cancel) -> None:
+    """Look through everything: whatever nobody needs goes, however it came to be left."""
+    clear_dead(parts, cancel)
+    with parts.database.write() as db:
+        layers, blobs = image_rows.everything(db)
+        lease = leases.take(db, "collect", Items(layers=tuple(layers), blobs=tuple(blobs)))
+    release(parts, [lease], cancel)
+
+
+def _sweep(parts: Parts, items: Items, cancel: Cancel) -> None:
+    for name, key in items.snapshots:
+        mounted.clear(parts.layout, key)
+        parts.storage(name).remove(KeyRequest(key, cancel))
+    pending = list(items.layers)
+    while pending:
+        # A layer goes after those above it; how they are stacked is the driver's knowledge.
+        refused: list[tuple[str, str]] = []
+        last: ConmanError | None = None
+        for name, chain_id in pending:
+            try:
+                parts.storage(name).remove(KeyRequest(chain_id, cancel))
+            except InvalidState as error:
+                refused.append((name, chain_id))
+                last = error
+        if last is not None and len(refused) == len(pending):
+            raise last
+        pending = refused
+    for digest in items.blobs:
+        parts.blobs.remove(digest)

@@ -1,0 +1,40 @@
+"""What the image service is made of: handed in by the composition root, passed on to its parts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Callable, NamedTuple
+
+if TYPE_CHECKING:
+    from ..slots.provider import Log
+    from ..slots.storage import StorageDriver
+    from ..slots.transport import ImageTransport
+    from ..store.blobs import Blobs
+    from ..store.index import Index
+    from ..store.layout import Layout
+    from ..store.locks import Locks
+    from ..worker.client import Worker
+
+
+class Parts(NamedTuple):
+    """The parts of one :class:`~.service.Images`.
+
+    :param storage: a storage driver by name, opened on first need.
+    :param default_storage: the driver for what is pulled now.
+    :param transport: a transport by scheme; the second argument is a call's ``tls_verify``, None where it said nothing.
+    :param short_names: see :meth:`conman_kernel.oci.reference.Reference.expand`.
+    :param keep_blobs: compressed layers stay after they are unpacked.
+    :param parallel: how many layers are downloaded at once.
+    """
+
+    layout: Layout
+    database: Index
+    locks: Locks
+    blobs: Blobs
+    worker: Worker
+    storage: Callable[[str], StorageDriver]
+    default_storage: str
+    transport: Callable[[str, bool | None], ImageTransport]
+    short_names: tuple[str, ...]
+    keep_blobs: bool
+    parallel: int
+    log: Log

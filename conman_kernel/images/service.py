@@ -1,0 +1,211 @@
+"""The images of one store: pull, find, list, remove."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Callable, Literal, Mapping, Sequence
+
+from ..cancel import Cancel
+from ..errors import ConmanError, InvalidState, NotFound, Unavailable
+from ..oci.platform import Platform, matches, parse_platform
+from ..oci.reference import parse
+from ..store import image_rows
+from . import leases
+from .leases import Items
+from .lookup import by_id, find, names_of
+from .parts import Parts
+from .records import Image, Progress, RemoveReport, image_of
+
+Policy = Literal["missing", "always", "never", "newer"]
+
+
+class Images:
+    """The images of one store. Thread-safe; makes nothing before the first call."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def pull(self, reference: str, *, platform: str | None = None, progress: Callable[[Progress], None] | None = None,
+             tls_verify: bool | None = None, cancel: Cancel | None = None, policy: Policy = "always") -> Image:
+        """Bring an image here: resolve, fetch, verify, unpack, name it.
+
+        :param reference: see :mod:`conman_kernel.oci.reference`; a short name is looked for in ``short_names``.
+        :param platform: ``os/architecture[/variant]``; None means this machine's.
+        :param progress: called with each step, from several threads, one at a time; it must not block for long.
+        :param tls_verify: False lets this call accept plain HTTP and unverified TLS.
+        :param policy: ``always`` asks the source; ``missing`` only where the image is not here; ``newer`` asks, but a source
+            that cannot be reached is no error where the image is here; ``never`` does not ask.
+        :returns: the image, complete and named.
+        :raises NotFound: no such image, or none for the platform.
+        :raises Unauthorized, Unavailable: as the transport says; also no space, or a driver that cannot work.
+        :raises InvalidInput: no reference; documents or layers that are no image's.
+        :raises DigestMismatch: something is not what its digest says; also layers that are not the configuration's.
+        :raises Cancelled, DeadlineExceeded: by ``cancel``. After any error the store is as before, but for partial
+            downloads, which the next pull uses or drops.
+        """
+        watch = cancel if cancel is not None else Cancel()
+        here = None if policy == "always" else self._here(reference, platform)
+        if policy == "never":
+            return _known(here, reference)
+        if here is not None and policy == "missing":
+            return here
+        from .pull import Pull
+
+        job = Pull(self._parts, reference, platform=platform, progress=progress, tls_verify=tls_verify, cancel=watch)
+        try:
+            target = job.resolve()
+        except Unavailable:
+            if policy == "newer" and here is not None and not watch.cancelled and watch.remaining() != 0.0:
+                return here
+            raise
+        with self._parts.database.read() as db:
+            same = here is not None and policy == "newer" and target.descriptor.digest in _targets(db, here)
+        if same and here is not None:
+            return here
+        return self.get(job.run(target))
+
+    def ensure(self, reference: str, *, policy: Policy = "missing", platform: str | None = None,
+               progress: Callable[[Progress], None] | None = None, tls_verify: bool | None = None,
+               cancel: Cancel | None = None) -> Image:
+        """The image to run: what is here, or pulled as ``policy`` says (see :meth:`pull`).
+
+        Present already, this is one index query. Part of an id finds what is here, whatever the policy.
+        """
+        if policy != "never" and by_id(reference):
+            here = self._here(reference, platform)
+            if here is not None and here.id.startswith(reference.removeprefix("sha256:")):
+                return here
+        return self.pull(reference, platform=platform, progress=progress, tls_verify=tls_verify, cancel=cancel, policy=policy)
+
+    def get(self, name_or_id: str) -> Image:
+        """An image that is here.
+
+        :param name_or_id: a name (short ones as with podman: below ``localhost``, then each of ``short_names``, then the end of a
+            name), an id, the digits an id begins with, or a digest.
+        :raises NotFound: there is none.
+        :raises InvalidInput: several images fit.
+        """
+        return _known(self._here(name_or_id, None), name_or_id)
+
+    def list(self, filters: Mapping[str, Sequence[str]] | None = None) -> list[Image]:
+        """The images that are here, the newest first.
+
+        :param filters: podman's, each with any number of values: ``reference`` (a name or a glob), ``id``, ``dangling``, ``label``,
+            ``before`` and ``since`` (an image). Of equal filters one must fit, of different ones all.
+        :raises InvalidInput: an unknown filter.
+        """
+        with self._parts.database.read() as db:
+            images = [image_of(row, self._parts.default_storage) for row in image_rows.every(db)]
+        if not filters:
+            return images
+        from .filters import matcher
+
+        fits = matcher(filters, self)
+        return [image for image in images if fits(image)]
+
+    def unpack(self, image: Image, *, cancel: Cancel | None = None) -> Image:
+        """The image with its layers in the default storage driver, unpacked there now if another driver holds them.
+
+        :returns: the record, whose ``storage`` is the default driver.
+        :raises NotFound: its layers were not kept, and no registry is known to have them.
+        :raises ConmanError: as :meth:`pull`, where something must be fetched again.
+        """
+        if not image.top_chain_id or image.storage == self._parts.default_storage:
+            return image
+        from .placing import place
+
+        place(self._parts, image, cancel if cancel is not None else Cancel())
+        return self.get(image.id)
+
+    def users(self, image_id: str) -> tuple[tuple[str, str], ...]:
+        """Id and name of the containers made from an image."""
+        with self._parts.database.read() as db:
+            return tuple(image_rows.users(db, image_id))
+
+    def remove(self, name_or_id: str, *, force: bool = False, cancel: Cancel | None = None) -> RemoveReport:
+        """Take a name away and, with the last one, the image and every layer that nothing else needs.
+
+        :param name_or_id: as in :meth:`get`. An id stands for the image: with several names that needs ``force``.
+        :param force: all names go. Containers are not this service's: the caller removes them first.
+        :returns: what went.
+        :raises NotFound: there is no such image.
+        :raises InvalidState: containers use it, or an id has several names. ``exit_code`` is podman's 2 and 125.
+        """
+        watch = cancel if cancel is not None else Cancel()
+        with self._parts.database.write() as db:
+            row = find(db, name_or_id, self._parts)
+            if row is None:
+                raise _unknown(name_or_id)
+            image = image_of(row, self._parts.default_storage)
+            named = self._name_meant(image, name_or_id)
+            if named and len(image.names) > 1 and not force:
+                image_rows.remove_name(db, named)
+                return RemoveReport((named,), ())
+            if not named and len(image.names) > 1 and not force:
+                raise InvalidState(f"cannot remove image {image.id[:12]} by its id: it has {len(image.names)} names, "
+                                   f"{', '.join(image.names)}", hint="remove a name, or all with --force")
+            holders = image_rows.users(db, image.id)
+            if holders:
+                raise _in_use(image, holders)
+            lease = self._doom(db, image)
+        from .collection import release
+
+        release(self._parts, [lease], watch)
+        return RemoveReport(image.names, (image.id,))
+
+    def collect(self, cancel: Cancel | None = None) -> None:
+        """Remove whatever layers and blobs no image, container or living process needs. May be called at any time."""
+        from .collection import collect
+
+        collect(self._parts, cancel if cancel is not None else Cancel())
+
+    def _here(self, text: str, platform: str | None) -> Image | None:
+        wanted: Platform | None = parse_platform(platform) if platform else None
+        with self._parts.database.read() as db:
+            row = find(db, text, self._parts)
+        if row is None:
+            return None
+        image = image_of(row, self._parts.default_storage)
+        return None if wanted is not None and not matches(wanted, parse_platform(image.platform)) else image
+
+    def _name_meant(self, image: Image, text: str) -> str:
+        # The name that brought us here, or nothing where it was an id or a digest.
+        for name in names_of(parse(text), self._parts) if not _is_id(image, text) else ():
+            if name in image.names:
+                return name
+        tail = [name for name in image.names if not _is_id(image, text) and name.endswith(f"/{parse(text).with_default_tag()}")]
+        return tail[0] if tail else ""
+
+    def _doom(self, db: sqlite3.Connection, image: Image) -> str:
+        rows = image_rows.layers_of(db, image.id)
+        copies = image_rows.drivers_of(db, [row.chain_id for row in rows])
+        image_rows.remove_image(db, image.id)
+        return leases.take(db, "remove", Items(tuple(copies), (), tuple(row.blob_digest for row in rows)))
+
+
+def _is_id(image: Image, text: str) -> bool:
+    return by_id(text) and image.id.startswith(text.removeprefix("sha256:"))
+
+
+def _targets(db: sqlite3.Connection, image: Image) -> set[str]:
+    return {image.digest, *(image_rows.target_of(db, name) for name in image.names)}
+
+
+def _known(image: Image | None, text: str) -> Image:
+    if image is None:
+        raise _unknown(text)
+    return image
+
+
+def _unknown(text: str) -> NotFound:
+    return NotFound(f"{text}: image not known")
+
+
+def _in_use(image: Image, holders: Sequence[tuple[str, str]]) -> ConmanError:
+    shown = ", ".join(f"{id[:12]} ({name})" for id, name in holders[:5])
+    error = InvalidState(f"image {image.names[0] if image.names else image.id[:12]} is in use by container {shown}",
+                         hint="remove the container first, or both with --force")
+    error.exit_code = 2
+    return error
+
+

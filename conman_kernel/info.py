@@ -1,0 +1,63 @@
+"""``conman info`` and ``conman version``: facts about host, store, selected plugins, and versions."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from typing import TYPE_CHECKING
+
+from ._version import VERSION
+from .cancel import Cancel
+from .config import user_file
+from .containers.hostfacts import read_facts
+from .errors import ConmanError
+from .slots import RUNTIME, SLOTS
+
+if TYPE_CHECKING:
+    from .kernel import Conman
+
+
+def info(conman: Conman) -> dict[str, object]:
+    """Host, store, plugins; JSON-ready. A plugin that fails is shown as such, not raised."""
+    facts = read_facts(cgroup_manager=conman.config.text("cgroup_manager"))
+    containers = conman.containers.list(all=True)
+    states = [container.state for container in containers]
+    return {
+        "host": {
+            "arch": platform.machine(), "os": sys.platform, "kernel": os.uname().release, "hostname": os.uname().nodename,
+            "cpus": os.cpu_count(), "cgroupVersion": facts.cgroup_mode, "cgroupManager": facts.cgroup_manager,
+            "security": {"seccompEnabled": facts.seccomp, "apparmorEnabled": facts.apparmor, "selinuxEnabled": facts.selinux,
+                         "rootless": os.geteuid() != 0},
+            "ociRuntime": _runtime(conman),
+        },
+        "store": {
+            "graphRoot": conman.layout.root, "runRoot": conman.layout.run_root,
+            "graphDriverName": conman.config.text("storage.driver"),
+            "configFiles": list(conman.config.files), "userConfigFile": user_file(os.environ),
+            "containerStore": {"number": len(states), "running": states.count("running"), "paused": states.count("paused"),
+                               "stopped": len(states) - states.count("running") - states.count("paused")},
+            "imageStore": {"number": len(conman.images.list())},
+        },
+        "plugins": {slot.group: [{"name": p.name, "distribution": p.distribution, "version": p.version, "selected": p.selected}
+                                 for p in conman.plugins.list() if p.slot == slot.group] for slot in SLOTS},
+        "version": version(conman),
+    }
+
+
+def version(conman: Conman) -> dict[str, object]:
+    """Versions of conman, its plugins and its interpreter; JSON-ready."""
+    return {"Version": VERSION, "Python": platform.python_version(), "OsArch": f"{sys.platform}/{platform.machine()}",
+            "Plugins": {p.name: f"{p.distribution} {p.version}" for p in conman.plugins.list()}}
+
+
+def _runtime(conman: Conman) -> dict[str, object]:
+    name = conman.config.text("runtime.name")
+    try:
+        runtime = conman.plugins.get(RUNTIME, name)
+        features = runtime.features(Cancel(10.0))
+    except ConmanError as error:
+        return {"name": name, "error": error.message}
+    return {"name": name, "path": runtime.binary, "version": features.version, "seccomp": features.seccomp,
+            "cgroupV1": features.cgroup_v1, "cgroupV2": features.cgroup_v2, "systemdCgroup": features.systemd_cgroup,
+            "checkpoint": features.checkpoint}

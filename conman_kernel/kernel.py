@@ -1,0 +1,151 @@
+"""The composition root: one lazy property per service; nothing is read, opened or made before it is needed.
+
+Two of these may stand side by side in one process; there is no global state. A ``Conman`` is usable from several threads.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Mapping
+
+from . import config as configuration
+from .cancel import Cancel
+from .config import Config
+from .log import StderrLog
+from .plugins import Plugins
+from .store.index import Index
+from .store.layout import Layout
+from .store.locks import Locks
+
+if TYPE_CHECKING:
+    from .containers.context import Context
+    from .containers.create import ImageLike
+    from .containers.service import Containers
+    from .containers.shim import Shim
+    from .images.records import Image
+    from .images.service import Images
+    from .slots.provider import Log
+    from .slots.storage import StorageDriver
+    from .slots.transport import ImageTransport
+
+
+class Conman:
+    """A container manager over one store.
+
+    :param root: what lasts; None: as configured (``/var/lib/conman``).
+    :param run_root: what a reboot clears; None: as configured (``/run/conman``).
+    :param config: read this ``conman.toml`` only, instead of the user's and the host's.
+    :param overrides: configuration values by dotted key, above every file and the environment.
+    :param environ: environment for ``CONMAN_*``; None: the process's own.
+    :param log: where warnings go; None: standard error, from ``log_level`` on.
+    :raises ConfigError: the configuration is wrong.
+    """
+
+    def __init__(self, *, root: str | None = None, run_root: str | None = None, config: str | None = None,
+                 overrides: Mapping[str, object] | None = None, environ: Mapping[str, str] | None = None,
+                 log: Log | None = None) -> None:
+        given = dict(overrides or {})
+        if root is not None:
+            given["root"] = root
+        if run_root is not None:
+            given["run_root"] = run_root
+        self.config: Config = configuration.load(file=config, overrides=given, environ=environ)
+        self.log: Log = log if log is not None else StderrLog(self.config.text("log_level"))
+        self.layout = Layout(self.config.text("root"), self.config.text("run_root"))
+        self.plugins = Plugins(self.config, self.layout, self.log)
+        self._index = Index(self.layout)
+        self._locks = Locks(self.layout)
+        self._shim: Shim | None = None
+        self._context: Context | None = None
+        self._images: Images | None = None
+        self._containers: Containers | None = None
+
+    def __enter__(self) -> Conman:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give every descriptor and connection back. May be called twice; containers go on running."""
+        if self._context is not None:
+            self._context.close()
+        if self._shim is not None:
+            self._shim.close()
+            self._shim = None
+        self.plugins.close()
+        self._index.close()
+
+    @property
+    def images(self) -> Images:
+        """Pull, find, list and remove images."""
+        if self._images is None:
+            from .images.parts import Parts
+            from .images.service import Images
+            from .store.blobs import Blobs
+            from .worker.client import Worker
+
+            self._images = Images(Parts(
+                layout=self.layout, database=self._index, locks=self._locks, blobs=Blobs(self.layout), worker=Worker(),
+                storage=self._driver, default_storage=self.config.text("storage.driver"), transport=self._transport,
+                short_names=self.config.texts("short_names"), keep_blobs=self.config.switch("keep_blobs"),
+                parallel=self.config.number("pull.parallel"), log=self.log))
+        return self._images
+
+    @property
+    def containers(self) -> Containers:
+        """Create, run, find and list containers."""
+        if self._containers is None:
+            from .containers.context import Context
+            from .containers.service import Containers
+
+            self._context = Context(config=self.config, layout=self.layout, index=self._index, locks=self._locks,
+                                    plugins=self.plugins, log=self.log)
+            if self._shim is not None:
+                self._context.adopt_shim(self._shim)
+                self._shim = None
+            self._containers = Containers(self._context, place=self._place, images_of=self._images_of)
+        return self._containers
+
+    def info(self) -> dict[str, object]:
+        """Facts about host, store and selected plugins, as ``conman info`` shows them; JSON-ready."""
+        from .info import info
+
+        return info(self)
+
+    def version(self) -> dict[str, object]:
+        """Versions of conman, its plugins and its interpreter; JSON-ready."""
+        from .info import version
+
+        return version(self)
+
+    def adopt_shim(self, shim: Shim) -> None:
+        """Take a shim that was launched before anything was known; the first container gets it."""
+        self._shim = shim
+
+    def _driver(self, name: str) -> StorageDriver:
+        from .slots import STORAGE
+
+        return self.plugins.get(STORAGE, name)
+
+    def _transport(self, scheme: str, tls_verify: bool | None) -> ImageTransport:
+        from .errors import InvalidInput
+        from .slots import TRANSPORT
+
+        chosen = self.config.transports.get(scheme)
+        if chosen is None:
+            raise InvalidInput(f"no transport is configured for {scheme}:", hint=f"set transports.{scheme} in conman.toml")
+        return self.plugins.get(TRANSPORT, str(chosen.value), tls_verify=tls_verify)
+
+    def _place(self, image: ImageLike | str, cancel: Cancel) -> tuple[ImageLike, str, str]:
+        """The image's layers, in the storage driver that new containers use."""
+        from .images.records import Image
+
+        found: Image = image if isinstance(image, Image) else self.images.get(image if isinstance(image, str) else image.id)
+        found = self.images.unpack(found, cancel=cancel)
+        return found, found.top_chain_id, found.storage
+
+    def _images_of(self, name: str) -> frozenset[str]:
+        return frozenset(image.id for image in self.images.list()
+                         if image.id.startswith(name.removeprefix("sha256:")) or name in image.names
+                         or any(n.endswith("/" + name) or n.rpartition(":")[0].endswith("/" + name) for n in image.names))

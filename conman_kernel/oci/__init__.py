@@ -1,0 +1,1 @@
+"""OCI documents as values: references, digests, descriptors, manifests, configurations, runtime specs. Pure: no I/O."""

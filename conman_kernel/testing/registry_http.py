@@ -1,0 +1,303 @@
+"""The HTTP side of the loopback registry: one thread a connection, keep-alive, ranges, and the faults."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+import socket
+import struct
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
+
+from .registry import Action, Content, Fault, Request
+
+if TYPE_CHECKING:
+    from .registry import Registry
+
+_NONE = Fault(Action.NONE)
+_CODES = {401: "UNAUTHORIZED", 403: "DENIED", 404: "NAME_UNKNOWN", 429: "TOOMANYREQUESTS"}
+
+
+class Server(ThreadingHTTPServer):
+    """One port of a registry, accepting in a thread of its own."""
+
+    daemon_threads = False
+    request_queue_size = 64
+
+    def __init__(self, registry: Registry, port: int, tls: tuple[str, str] | None) -> None:
+        self.registry = registry
+        self._live: set[socket.socket] = set()
+        self._guard = threading.Lock()
+        self._tls = None
+        if tls is not None:
+            import ssl
+
+            self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._tls.load_cert_chain(*tls)
+        super().__init__(("127.0.0.1", port), Handler)
+        self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True,
+                                        name="loopback registry")
+        self._thread.start()
+
+    def get_request(self) -> tuple[socket.socket, object]:
+        connection, address = super().get_request()
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self._tls is not None:
+            connection = self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        with self._guard:
+            self._live.add(connection)
+        return connection, address
+
+    def shutdown_request(self, request: object) -> None:
+        if isinstance(request, socket.socket):
+            with self._guard:
+                self._live.discard(request)
+            super().shutdown_request(request)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that goes away in the middle is what many tests are about: nothing to report."""
+        import sys
+
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+    def stop(self) -> None:
+        """Stop accepting, end every connection, wait for every thread."""
+        self.shutdown()
+        self._thread.join()
+        with self._guard:
+            live = list(self._live)
+        for connection in live:
+            try:
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
+            except OSError:
+                continue  # the client was faster
+        self.server_close()
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers one connection's requests."""
+
+    protocol_version = "HTTP/1.1"
+    server_version = "conman-loopback-registry"
+    server: Server
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing is printed: the log is :attr:`Registry.requests`."""
+
+    def handle(self) -> None:
+        try:
+            super().handle()
+        except ConnectionError:
+            self.close_connection = True
+
+    def do_GET(self) -> None:
+        registry = self.server.registry
+        path = urlsplit(self.path).path
+        fault = registry.take_fault(f"{self.command} {self.path}") or _NONE
+        if fault.action is Action.DROP:
+            self._note(0)
+            self.close_connection = True
+        elif fault.action is Action.SILENT:
+            self._note(0)
+            registry.wait_gone(self.connection)
+            self.close_connection = True
+        elif fault.action is Action.STATUS:
+            self._error(fault.status, fault.code, fault.headers)
+        elif path == "/token":
+            self._token()
+        elif not path.startswith("/v2/"):
+            self._error(404)
+        elif self._admitted(path):
+            self._serve(path, fault)
+
+    do_HEAD = do_GET
+
+    def _serve(self, path: str, fault: Fault) -> None:
+        registry = self.server.registry
+        name, what, reference = _split(path)
+        with registry.lock:
+            repository = registry.repositories.get(name)
+            if repository is not None and what == "manifests":
+                digest = repository.tags.get(reference, reference)
+                media_type, content = repository.manifests.get(digest, ("", None))
+            elif repository is not None and what == "blobs":
+                digest, media_type = reference, "application/octet-stream"
+                content = repository.blobs.get(digest)
+            else:
+                digest, media_type, content = "", "application/json", None
+            tags = sorted(repository.tags) if repository is not None else []
+        if path == "/v2/":
+            content = Content(b"{}")
+        elif repository is not None and what == "tags":
+            content = Content(json.dumps({"name": name, "tags": tags}).encode())
+        if content is None:
+            code = {"manifests": "MANIFEST_UNKNOWN", "blobs": "BLOB_UNKNOWN"}.get(what, "NAME_UNKNOWN")
+            self._error(404, "NAME_UNKNOWN" if repository is None else code)
+        elif fault.action is Action.REDIRECT:
+            self._redirect(fault.value or f"{registry.scheme}://{registry.elsewhere}{self.path}?signature=of-the-store")
+        else:
+            self._content(content, media_type, digest, fault)
+
+    def _content(self, content: Content, media_type: str, digest: str, fault: Fault) -> None:
+        content, size = _changed(content, fault)
+        start, end = (0, size) if fault.action is Action.NO_RANGE else self._range(size)
+        if start >= end and size:
+            self._error(416, "", (("Content-Range", f"bytes */{size}"),))
+            return
+        partial = (start, end) != (0, size)
+        self._note(206 if partial else 200)
+        self.send_response(206 if partial else 200)
+        self.send_header("Content-Type", fault.value if fault.action is Action.MEDIA_TYPE else media_type)
+        if digest:
+            self.send_header("Docker-Content-Digest", fault.value if fault.action is Action.DIGEST else digest)
+        if partial:
+            self.send_header("Content-Range", f"bytes {start}-{end - 1}/{size}")
+        if fault.action is Action.CHUNKED:
+            self.send_header("Transfer-Encoding", "chunked")
+        elif fault.action is Action.NO_LENGTH:
+            self.send_header("Connection", "close")
+        else:
+            self.send_header("Content-Length", str(end - start))
+            self.send_header("Accept-Ranges", "bytes")
+        self.end_headers()
+        if self.command != "HEAD":
+            self._body(content, start, end, fault)
+
+    def _body(self, content: Content, start: int, end: int, fault: Fault) -> None:
+        registry = self.server.registry
+        if fault.action in (Action.CUT, Action.RESET, Action.STALL):
+            self._send(content, start, min(end, start + fault.at))
+            self.close_connection = True
+            if fault.action is Action.STALL:
+                registry.wait_gone(self.connection)
+            elif fault.action is Action.RESET:
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.connection.close()
+        elif fault.action is Action.DRIP:
+            step = max(1, fault.at)
+            for at in range(start, end, step):
+                self._send(content, at, min(end, at + step))
+                if registry.wait_gone(self.connection, fault.seconds):
+                    self.close_connection = True
+                    return
+        elif fault.action is Action.CHUNKED:
+            for at in range(start, end, 65536):
+                self.wfile.write(b"%x\r\n" % (min(end, at + 65536) - at))
+                self._send(content, at, min(end, at + 65536))
+                self.wfile.write(b"\r\n")
+            self.wfile.write(b"0\r\n\r\n")
+        else:
+            self._send(content, start, end)
+
+    def _send(self, content: Content, start: int, end: int) -> None:
+        if end <= start:
+            return
+        if content.path:
+            with open(content.path, "rb") as stream:
+                self.connection.sendfile(stream, start, end - start)
+        else:
+            self.connection.sendall(memoryview(content.data)[start:end])
+
+    def _range(self, size: int) -> tuple[int, int]:
+        unit, _, span = self.headers.get("Range", "").partition("=")
+        first, dash, last = span.partition("-")
+        if unit != "bytes" or not dash or not first.isdigit() or "," in span:
+            return 0, size
+        return int(first), min(size, int(last) + 1 if last.isdigit() else size)
+
+    def _admitted(self, path: str) -> bool:
+        registry = self.server.registry
+        auth = registry.auth
+        if auth is None or self.server is registry._other:
+            return True
+        given = self.headers.get("Authorization", "")
+        name = _split(path)[0]
+        scope = f"repository:{name}:pull" if name else ""
+        if auth.scheme == "basic":
+            if given == _basic(auth.user, auth.password):
+                return True
+            self._error(401, "", (("WWW-Authenticate", 'Basic realm="loopback"'),))
+            return False
+        with registry.lock:
+            granted = registry.tokens.get(given.removeprefix("Bearer "))
+        if granted is not None and scope in ("", *granted.split()):
+            return True
+        realm = auth.realm or f"{registry.scheme}://{registry.host}/token"
+        if auth.realm == "elsewhere":
+            realm = f"{registry.scheme}://{registry.elsewhere}/token"
+        challenge = f'Bearer realm="{realm}",service="loopback, registry"' + (f',scope="{scope}"' if scope else "")
+        self._error(401, "", (("WWW-Authenticate", challenge),))
+        return False
+
+    def _token(self) -> None:
+        registry = self.server.registry
+        auth = registry.auth
+        if auth is None:
+            self._error(404)
+            return
+        if auth.user and self.headers.get("Authorization", "") != _basic(auth.user, auth.password):
+            self._error(401)
+            return
+        token = secrets.token_urlsafe(24)
+        with registry.lock:
+            registry.tokens[token] = " ".join(parse_qs(urlsplit(self.path).query).get("scope", []))
+        self._document(200, {"token": token, "expires_in": auth.expires_in})
+
+    def _error(self, status: int, code: str = "", headers: tuple[tuple[str, str], ...] = ()) -> None:
+        code = code or _CODES.get(status, "UNKNOWN")
+        self._document(status, {"errors": [{"code": code, "message": code.replace("_", " ").lower()}]}, headers)
+
+    def _document(self, status: int, document: object, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        body = json.dumps(document).encode()
+        self._note(status)
+        self.send_response(status)
+        for key, value in (*headers, ("Content-Type", "application/json"), ("Content-Length", str(len(body)))):
+            self.send_header(key, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def _redirect(self, url: str) -> None:
+        self._note(307)
+        self.send_response(307)
+        self.send_header("Location", url)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def _note(self, status: int) -> None:
+        headers = {key.lower(): value for key, value in self.headers.items()}
+        self.server.registry.record(Request(self.command, self.path, self.server.server_port, headers, status))
+
+
+def _split(path: str) -> tuple[str, str, str]:
+    parts = path.removeprefix("/v2/").split("/")
+    if len(parts) >= 3 and parts[-2] in ("manifests", "blobs", "tags"):
+        return "/".join(parts[:-2]), parts[-2], parts[-1]
+    return "", "", ""
+
+
+def _basic(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def _changed(content: Content, fault: Fault) -> tuple[Content, int]:
+    """The content after faults that change bytes, and its size."""
+    if fault.action not in (Action.TRUNCATE, Action.ALTER, Action.BODY):
+        return content, content.size
+    data = bytearray(content.data)
+    if content.path:
+        with open(content.path, "rb") as stream:
+            data = bytearray(os.fstat(stream.fileno()).st_size)
+            stream.readinto(data)
+    if fault.action is Action.TRUNCATE:
+        del data[fault.at:]
+    elif fault.action is Action.BODY:
+        data = bytearray(fault.value.encode())
+    elif data:
+        data[fault.at % len(data)] ^= 0xFF
+    return Content(bytes(data)), len(data)

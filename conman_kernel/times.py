@@ -1,0 +1,42 @@
+"""Points in time, as documents and people write them."""
+
+from __future__ import annotations
+
+import time
+
+from .errors import InvalidInput
+
+
+def rfc3339(seconds: float) -> str:
+    """UTC with nanoseconds (RFC 3339), from seconds since the epoch; Go's zero time for 0, as podman has it."""
+    if not seconds:
+        return "0001-01-01T00:00:00Z"
+    whole = int(seconds)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)) + f".{int((seconds - whole) * 1e9):09d}Z"
+
+
+_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def parse_time(text: str, now: float | None = None) -> float:
+    """A point in time as podman takes it: RFC 3339 (also a date alone), seconds since the epoch, or a Go duration before now (``1h30m``).
+
+    :param now: seconds since the epoch that durations count back from; None: the clock's.
+    :returns: seconds since the epoch.
+    :raises InvalidInput: it is none of these.
+    """
+    import re
+
+    current = time.time() if now is None else now
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return float(text)
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)", text)
+    if parts and "".join(number + unit for number, unit in parts) == text.lstrip("-+"):
+        return current - sum(float(number) * _UNITS[unit] for number, unit in parts)
+    from datetime import datetime
+
+    cut = re.sub(r"(\.\d{6})\d+", r"\1", text.replace("Z", "+00:00").replace("z", "+00:00"))
+    try:
+        return datetime.fromisoformat(cut).timestamp()
+    except ValueError:
+        raise InvalidInput(f'"{text}" is no point in time', hint="RFC 3339, seconds since 1970, or a duration such as 1h30m") from None

@@ -1,0 +1,171 @@
+"""Folders beneath a root, opened component by component and kept open. No path can leave the root.
+
+A symlink in the way is followed as a process chrooted to the root would follow it: absolute targets start at the root,
+``..`` stops there. Every open is one component relative to a descriptor, with O_NOFOLLOW; ``..`` is never opened.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from .failure import NeedsParent, Refused, show
+
+_OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_KEPT_OPEN = 300
+_MAX_LINKS = 40
+
+
+class Folder:
+    """An open folder. ``path`` is canonical, relative to the root, without symlinks; ``b""`` is the root.
+
+    ``setgid``: what is created in it does not get the creator's group.
+    """
+
+    __slots__ = ("fd", "path", "setgid")
+
+    def __init__(self, fd: int, path: bytes, setgid: bool) -> None:
+        self.fd = fd
+        self.path = path
+        self.setgid = setgid
+
+    def join(self, name: bytes) -> bytes:
+        """The canonical path of an entry of this folder."""
+        return self.path + b"/" + name if self.path else name
+
+
+class Beneath:
+    """Finds folders beneath a root.
+
+    :param fd: the root's descriptor; not closed here.
+    :param alone: True where the root shows one layer without what lies below: a folder that is not there, or is
+        behind a symlink, then raises NeedsParent instead of being made or followed.
+    :param depth: components of a path after which it is refused.
+
+    :ivar times: canonical path of each folder that was opened or made -> the mtime it is to end with, in nanoseconds.
+    """
+
+    def __init__(self, fd: int, *, alone: bool, depth: int) -> None:
+        state = os.fstat(fd)
+        self.root = Folder(fd, b"", bool(state.st_mode & stat.S_ISGID))
+        self.times: dict[bytes, int] = {b"": state.st_mtime_ns}
+        self._alone = alone
+        self._depth = depth
+        self._by_name: dict[bytes, Folder] = {}
+        self._by_path: dict[bytes, Folder] = {}
+
+    def tidy(self) -> None:
+        """Close folders where many are open. Those found before are invalid afterwards."""
+        if len(self._by_path) > _KEPT_OPEN:
+            self.forget()
+
+    def forget(self) -> None:
+        """Close everything but the root: after a folder or symlink was removed, and at the end."""
+        for folder in self._by_path.values():
+            os.close(folder.fd)
+        self._by_path.clear()
+        self._by_name.clear()
+
+    def lost(self, path: bytes) -> None:
+        """The folder (or symlink) with this canonical path was removed, with all in it."""
+        self.forget()
+        prefix = path + b"/"
+        for known in [p for p in self.times if p == path or p.startswith(prefix)]:
+            del self.times[known]
+
+    def folder(self, name: bytes, *, make: bool = True) -> Folder | None:
+        """The folder an archive calls ``name`` (raw: may begin with ``/`` or ``./``, hold ``//`` and inner ``..``).
+
+        :param make: folders that are not there are made, 0755 and of the epoch, as they are nowhere described;
+            otherwise None is returned.
+        :raises Refused: it leaves the root, is too deep, or something on the way is no folder.
+        """
+        found = self._by_name.get(name)
+        if found is None:
+            parts = self.parts(name)
+            if len(parts) >= self._depth:
+                raise Refused(f"what lies in {show(name)} has more than {self._depth} components")
+            if any(part.startswith(b".wh.") for part in parts):
+                raise Refused(f"{show(name)} is a folder with a name reserved for whiteouts")
+            found = self._walk(self.root, parts, make, [0])
+            if found is not None:
+                self._by_name[name] = found
+        return found
+
+    def reopen(self, path: bytes) -> Folder:
+        """The folder with this canonical path, which is there; symlinks are not followed."""
+        if not path:
+            return self.root
+        found = self._by_path.get(path)
+        if found is None:
+            where, _, base = path.rpartition(b"/")
+            found = self._opened(self.reopen(where), base, path)
+        return found
+
+    def parts(self, name: bytes) -> list[bytes]:
+        """The components of a raw name, cleaned lexically."""
+        parts: list[bytes] = []
+        for part in name.split(b"/"):
+            if part == b"..":
+                if not parts:
+                    raise Refused(f"{show(name)} leaves the layer's root")
+                parts.pop()
+            elif part not in (b"", b"."):
+                parts.append(part)
+        return parts
+
+    def _walk(self, start: Folder, parts: list[bytes], make: bool, links: list[int]) -> Folder | None:
+        here: Folder | None = start
+        for part in parts:
+            if here is None:
+                return None
+            if part == b"..":
+                here = self._walk(self.root, here.path.split(b"/")[:-1], make, links) if here.path else here
+            elif part not in (b"", b"."):
+                here = self._by_path.get(here.join(part)) or self._step(here, part, make, links)
+        return here
+
+    def _step(self, here: Folder, part: bytes, make: bool, links: list[int]) -> Folder | None:
+        path = here.join(part)
+        try:
+            return self._opened(here, part, path)
+        except FileNotFoundError:
+            if not make and not self._alone:
+                return None
+            if self._alone:
+                raise NeedsParent(f"the folder {show(path)} is not described in the layer") from None
+            os.mkdir(part, 0o755, dir_fd=here.fd)
+            if here.setgid:
+                os.chown(part, 0, 0, dir_fd=here.fd, follow_symlinks=False)
+                os.chmod(part, 0o755, dir_fd=here.fd)
+            self.times[path] = 0
+            return self._opened(here, part, path)
+        except OSError as error:
+            if error.errno not in (errno.ENOTDIR, errno.ELOOP):
+                raise
+        return self._not_a_folder(here, part, make, links)
+
+    def _opened(self, here: Folder, part: bytes, path: bytes) -> Folder:
+        fd = os.open(part, _OPEN, dir_fd=here.fd)
+        state = os.fstat(fd)
+        self.times.setdefault(path, state.st_mtime_ns)
+        found = self._by_path[path] = Folder(fd, path, bool(state.st_mode & stat.S_ISGID))
+        return found
+
+    def _not_a_folder(self, here: Folder, part: bytes, make: bool, links: list[int]) -> Folder | None:
+        state = os.stat(part, dir_fd=here.fd, follow_symlinks=False)
+        path = here.join(part)
+        if not stat.S_ISLNK(state.st_mode) and not make:
+            return None
+        if stat.S_ISCHR(state.st_mode) and state.st_rdev == 0 and self._alone:
+            raise NeedsParent(f"the folder {show(path)} is deleted and not described in the layer")
+        if not stat.S_ISLNK(state.st_mode):
+            raise Refused(f"{show(path)} is used as a folder and is none")
+        if self._alone:
+            raise NeedsParent(f"the folder {show(path)} is a symlink")
+        links[0] += 1
+        if links[0] > _MAX_LINKS:
+            raise Refused(f"{show(path)} goes through too many symlinks")
+        target = os.readlink(part, dir_fd=here.fd)
+        return self._walk(self.root if target.startswith(b"/") else here, target.split(b"/"), make, links)

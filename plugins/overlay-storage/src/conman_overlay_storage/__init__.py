@@ -1,0 +1,44 @@
+"""The storage driver ``overlay-storage``: every layer is a folder, overlayfs shows them as one."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Mapping, NamedTuple
+
+from conman_kernel import hookimpl
+from conman_kernel.slots.provider import PluginContext, Provider, provider
+from conman_kernel.slots.provider import Unavailable as No
+from conman_kernel.slots.storage import API, StorageDriver
+
+
+class _Keys(NamedTuple):
+    sync: bool = True
+    mount_options: tuple[str, ...] = ()
+
+
+class Options(_Keys):
+    """The table ``[plugin.overlay-storage]``."""
+
+    __slots__ = ()
+    DOCS: ClassVar[Mapping[str, str]] = {
+        "sync": "write a layer to the disk before it counts as there; false trades safety at a power cut for speed",
+        "mount_options": "more overlayfs options for every mount, such as metacopy=on",
+    }
+
+
+def _probe(context: PluginContext[Options]) -> No | None:
+    from .probe import probe
+
+    return probe(context.state_dir)
+
+
+def _open(context: PluginContext[Options]) -> StorageDriver:
+    from .driver import OverlayDriver
+
+    return OverlayDriver(context.state_dir, sync=context.options.sync, mount_options=context.options.mount_options)
+
+
+@hookimpl
+def conman_storage_driver() -> Provider[StorageDriver]:
+    """Declare the driver; does no I/O."""
+    return provider(api=API, summary="layers as folders, shown as one by overlayfs", options=Options, probe=_probe,
+                    open=_open)

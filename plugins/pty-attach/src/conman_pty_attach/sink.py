@@ -1,0 +1,86 @@
+"""Where output goes: a descriptor of the caller's, written without ever blocking on a slow reader."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+_SAFE = 4096
+"""What a blocking pipe that polls writable is sure to take (PIPE_BUF)."""
+
+
+class Sink:
+    """One output. Holds at most one piece that could not be written yet.
+
+    O_NONBLOCK belongs to the open file, which the caller shares with others (its shell). So a pipe or terminal is
+    opened once more for ourselves; a regular file never blocks; what cannot be reopened (a socket, another user's
+    pipe) is written in pieces that a writable descriptor takes at once.
+
+    :param fd: the descriptor, or -1 to discard.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._own = False
+        self._piece = _SAFE
+        self._pending = memoryview(b"")
+        if fd < 0:
+            return
+        kind = os.fstat(fd).st_mode
+        if stat.S_ISREG(kind):
+            self._piece = 1 << 30
+        elif stat.S_ISFIFO(kind) or stat.S_ISCHR(kind):
+            try:
+                self._fd = os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+                self._own = True
+                self._piece = 1 << 30
+            except OSError:
+                return  # written in safe pieces, as it is
+
+    @property
+    def pending(self) -> bool:
+        """Something waits to be written; poll :meth:`fileno` for POLLOUT, then :meth:`flush`."""
+        return bool(self._pending)
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def write(self, data: bytes) -> None:
+        """Write, or keep what the descriptor does not take now. Only while nothing is pending."""
+        if self._fd < 0:
+            return
+        self._pending = memoryview(data)
+        if self._piece > _SAFE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write on; called when the descriptor is writable."""
+        while self._pending:
+            try:
+                done = os.write(self._fd, self._pending[:self._piece])
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self._broken(error)
+                return
+            self._pending = self._pending[done:]
+            if self._piece == _SAFE:
+                return
+
+    def close(self) -> None:
+        """Close what was opened here, never the caller's descriptor. May be called twice."""
+        if self._own:
+            self._own = False
+            os.close(self._fd)
+        self._fd = -1
+        self._pending = memoryview(b"")
+
+    def _broken(self, error: OSError) -> None:
+        """Nobody reads any more: the rest is discarded, and the session goes on.
+
+        :raises OSError: another failure (a full disk), which the caller has to hear.
+        """
+        if error.errno not in (errno.EPIPE, errno.EIO, errno.ENXIO, errno.ECONNRESET):
+            raise error
+        self.close()

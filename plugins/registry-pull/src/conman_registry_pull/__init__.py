@@ -1,0 +1,59 @@
+"""The image transport ``registry-pull``: images from OCI and Docker registries (OCI distribution-spec v1.1, "Pull").
+
+Importing this module imports no HTTP library; that happens when the first request is made.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Mapping, NamedTuple
+
+from conman_kernel import hookimpl
+from conman_kernel.slots.provider import PluginContext, Provider, Unavailable, provider
+from conman_kernel.slots.transport import API, ImageTransport
+
+if TYPE_CHECKING:
+    from typing import ClassVar
+
+
+class _Keys(NamedTuple):
+    connect_timeout: float = 10.0
+    read_timeout: float = 30.0
+    max_connections: int = 8
+    user_agent: str = "conman"
+    trusted_realms: tuple[str, ...] = ()
+
+
+class Options(_Keys):
+    """The table ``[plugin.registry-pull]``. Times are seconds."""
+
+    __slots__ = ()
+    DOCS: ClassVar[Mapping[str, str]] = {
+        "connect_timeout": "seconds until an address of a registry must have accepted a connection",
+        "read_timeout": "seconds a registry may stay silent between two pieces of an answer",
+        "max_connections": "connections to one host that are kept open for the next request",
+        "user_agent": "how requests introduce themselves, for registries that sort clients by it",
+        "trusted_realms": "hosts of token servers that may see credentials although they are not the registry itself",
+    }
+
+
+def _probe(context: PluginContext[Options]) -> Unavailable | None:
+    from importlib.util import find_spec
+
+    if find_spec("requests") is None:
+        return Unavailable("the Python package requests is not installed", "pip install 'requests>=2.28'")
+    if context.options.connect_timeout <= 0 or context.options.read_timeout <= 0 or context.options.max_connections < 1:
+        return Unavailable("connect_timeout, read_timeout and max_connections must be greater than 0")
+    return None
+
+
+def _open(context: PluginContext[Options]) -> ImageTransport:
+    from .transport import RegistryTransport
+
+    return RegistryTransport(context.options, context.registries, context.log)
+
+
+@hookimpl
+def conman_image_transport() -> Provider[ImageTransport]:
+    """Declare the transport; see :func:`conman_kernel.hookspecs.conman_image_transport`."""
+    return provider(api=API, summary="pulls from OCI and Docker registries over HTTP", options=Options,
+                    open=_open, probe=_probe)

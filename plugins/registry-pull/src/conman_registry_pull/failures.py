@@ -1,0 +1,120 @@
+"""From answers and broken connections to the slot's errors, in one line: method, redacted URL, status, code."""
+
+from __future__ import annotations
+
+import errno
+import json
+import socket
+from typing import Iterator
+from urllib.parse import urlsplit
+
+from conman_kernel.errors import ConmanError, NotFound, Unauthorized, Unavailable
+
+_UNKNOWN = {"NAME_UNKNOWN": "no such repository or tag", "MANIFEST_UNKNOWN": "no such repository or tag",
+            "BLOB_UNKNOWN": "no such blob", "NAME_INVALID": "no such repository or tag"}
+_REFUSED = ("UNAUTHORIZED", "DENIED")
+_PASSING = (429, 500, 502, 503, 504)
+
+
+class Transient(Exception):
+    """Something that may be gone when the request is repeated.
+
+    :param error: what to raise when it is not.
+    :param after: seconds the registry wants to be left alone; None where it does not say.
+    """
+
+    def __init__(self, error: ConmanError, after: float | None = None) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.after = after
+
+
+def redacted(url: str) -> str:
+    """A URL without user, password, query and fragment: those may hold secrets."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def from_status(url: str, status: int, body: bytes, retry_after: str = "") -> ConmanError | Transient:
+    """The error for an answer that is neither the content nor a redirect.
+
+    :param body: the beginning of the answer's body; OCI distribution-spec v1.1, "Error codes", where it is JSON.
+    :param retry_after: the answer's Retry-After header.
+    """
+    code, message = _first_error(body)
+    line = f"GET {redacted(url)}: {status}" + (f" {code}" if code else "") + (f" ({message})" if message else "")
+    host = urlsplit(url).netloc.rpartition("@")[2]
+    if status == 429 or code == "TOOMANYREQUESTS":
+        wait = min(float(retry_after), 1e6) if retry_after.isdigit() else None
+        hint = f"{host} limits how much may be pulled; try again " + (f"in {wait:g} s" if wait else "later")
+        return Transient(Unavailable(line, hint=hint), wait)
+    if status in _PASSING:
+        wait = min(float(retry_after), 1e6) if retry_after.isdigit() else None
+        return Transient(Unavailable(line, hint=f"{host} has a problem of its own; try again later"), wait)
+    if status in (401, 403) or code in _REFUSED:
+        return Unauthorized(line, hint=f"the repository does not exist at {host}, or is private and needs credentials")
+    if status == 404 or code in _UNKNOWN:
+        return NotFound(f"{line}: {_UNKNOWN.get(code, 'no such repository or tag')}",
+                        hint="check the name and the tag or digest")
+    return Unavailable(f"{line}: not an answer that a registry gives", hint=f"is {host} a container registry?")
+
+
+def from_exception(url: str, error: Exception) -> Unavailable | Transient:
+    """The error for a request that got no (whole) answer."""
+    host = urlsplit(url).netloc.rpartition("@")[2]
+    line = f"GET {redacted(url)}: "
+    causes = list(_causes(error))
+    names = {type(cause).__name__ for cause in causes}
+    system = next((cause for cause in causes if isinstance(cause, OSError) and cause.errno is not None), None)
+    if any(isinstance(cause, socket.gaierror) for cause in causes):
+        return Unavailable(f"{line}the host name {host.partition(':')[0]} cannot be resolved",
+                           hint="check the registry's name and this machine's DNS")
+    if names & {"SSLError", "SSLCertVerificationError", "SSLEOFError"}:
+        deepest = next((c for c in causes if type(c).__name__ == "SSLCertVerificationError"), causes[-1])
+        reason = getattr(deepest, "verify_message", "") or getattr(deepest, "reason", "") or str(deepest)
+        return Unavailable(f"{line}TLS with {host} failed: {_clean(str(reason))}",
+                           hint=f'if you trust it: --tls-verify=false, or ca = "FILE" or insecure = true'
+                                f' in [registry."{host}"]')
+    if system is not None and system.errno == errno.ECONNREFUSED:
+        return Unavailable(f"{line}{host} refuses the connection", hint="is the registry running, is the port right?")
+    if "ConnectTimeoutError" in names:
+        return Unavailable(f"{line}{host} did not accept a connection in time",
+                           hint="connect_timeout in [plugin.registry-pull] allows it more")
+    if names & {"ReadTimeout", "ReadTimeoutError", "TimeoutError"}:
+        return Transient(Unavailable(f"{line}{host} stays silent",
+                                     hint="read_timeout in [plugin.registry-pull] allows it more"))
+    reason = (system.strerror if system is not None else "") or str(causes[-1]) or type(causes[-1]).__name__
+    found = Unavailable(f"{line}the connection to {host} failed: {_clean(reason)}", hint="try again")
+    lasting = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EPERM)
+    return found if system is not None and system.errno in lasting else Transient(found)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An exception and what lies below it, outermost first. HTTP libraries hide causes in ``reason`` and ``args``."""
+    seen: list[BaseException] = []
+    waiting: list[object] = [error]
+    while waiting and len(seen) < 32:
+        found = waiting.pop(0)
+        if not isinstance(found, BaseException) or found in seen:
+            continue
+        seen.append(found)
+        yield found
+        waiting += [getattr(found, "reason", None), *found.args, found.__cause__, found.__context__]
+
+
+def _first_error(body: bytes) -> tuple[str, str]:
+    try:
+        document: object = json.loads(body)
+    except (ValueError, RecursionError):
+        return "", ""
+    errors = document.get("errors") if isinstance(document, dict) else None
+    first = errors[0] if isinstance(errors, list) and errors else None
+    if not isinstance(first, dict):
+        return "", ""
+    code, message = first.get("code"), first.get("message")
+    return (_clean(code)[:60] if isinstance(code, str) else "", _clean(message) if isinstance(message, str) else "")
+
+
+def _clean(text: str) -> str:
+    """Foreign words for a terminal: one line, printable, not long."""
+    return "".join(c if c.isprintable() else " " for c in text)[:200].strip()

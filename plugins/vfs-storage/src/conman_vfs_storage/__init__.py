@@ -1,0 +1,34 @@
+"""The storage driver ``vfs-storage``: every snapshot is a whole copy of its parent; works on any file system."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Mapping, NamedTuple
+
+from conman_kernel import hookimpl
+from conman_kernel.slots.provider import PluginContext, Provider, provider
+from conman_kernel.slots.storage import API, StorageDriver
+
+
+class _Keys(NamedTuple):
+    sync: bool = True
+
+
+class Options(_Keys):
+    """The table ``[plugin.vfs-storage]``."""
+
+    __slots__ = ()
+    DOCS: ClassVar[Mapping[str, str]] = {
+        "sync": "write a layer to the disk before it counts as there; false trades safety at a power cut for speed",
+    }
+
+
+def _open(context: PluginContext[Options]) -> StorageDriver:
+    from .driver import VfsDriver
+
+    return VfsDriver(context.state_dir, sync=context.options.sync)
+
+
+@hookimpl
+def conman_storage_driver() -> Provider[StorageDriver]:
+    """Declare the driver; does no I/O."""
+    return provider(api=API, summary="whole copies; slow and big, but works everywhere", options=Options, open=_open)

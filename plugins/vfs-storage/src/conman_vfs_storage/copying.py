@@ -1,0 +1,181 @@
+"""Copy a tree: data, holes, hard links, owners, modes, times, extended attributes, devices, fifos, symlinks."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from conman_kernel.cancel import Cancel
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_FICLONE = 0x40049409
+_NO_CLONE = (errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ENOSYS, errno.EPERM)
+_AT_ONCE = 1 << 26
+
+
+def copy_tree(source: str, target: str, cancel: Cancel) -> None:
+    """Copy everything beneath the folder ``source``, and its own attributes, into the empty folder ``target``.
+
+    :raises OSError: whatever the system says; what was written stays.
+    :raises Cancelled, DeadlineExceeded: by ``cancel``, asked at every folder.
+    """
+    inward = os.open(source, _FOLDER)
+    try:
+        outward = os.open(target, _FOLDER)
+        try:
+            _Copier(inward, outward, cancel).run()
+        finally:
+            os.close(outward)
+    finally:
+        os.close(inward)
+
+
+class _Copier:
+    """One copy. Mounts beneath the source are not entered: they stay empty folders."""
+
+    def __init__(self, source: int, target: int, cancel: Cancel) -> None:
+        self._cancel = cancel
+        self._source = source
+        self._target = target
+        self._device = os.fstat(source).st_dev
+        self._links: dict[int, str] = {}
+        self._clone = True
+
+    def run(self) -> None:
+        pending = [""]
+        folders = []
+        while pending:
+            self._cancel.check()
+            path = pending.pop()
+            source = os.open(path or ".", _FOLDER, dir_fd=self._source)
+            try:
+                target = os.open(path or ".", _FOLDER, dir_fd=self._target)
+                try:
+                    state = os.fstat(source)
+                    self._describe(source, target, state)
+                    folders.append((path, state.st_mtime_ns))
+                    if state.st_dev == self._device:
+                        pending += self._entries(path, source, target)
+                finally:
+                    os.close(target)
+            finally:
+                os.close(source)
+        for path, when in reversed(folders):
+            os.utime(path or ".", ns=(when, when), dir_fd=self._target, follow_symlinks=False)
+
+    def _entries(self, path: str, source: int, target: int) -> list[str]:
+        folders = []
+        for name in os.listdir(source):
+            below = f"{path}/{name}" if path else name
+            state = os.stat(name, dir_fd=source, follow_symlinks=False)
+            if stat.S_ISDIR(state.st_mode):
+                os.mkdir(name, 0o700, dir_fd=target)
+                folders.append(below)
+                continue
+            if state.st_nlink > 1 and state.st_dev == self._device:
+                first = self._links.setdefault(state.st_ino, below)
+                if first != below:
+                    os.link(first, name, src_dir_fd=self._target, dst_dir_fd=target, follow_symlinks=False)
+                    continue
+            if stat.S_ISREG(state.st_mode):
+                self._file(name, source, target)
+            else:
+                self._node(name, source, target, state)
+        return folders
+
+    def _file(self, name: str, source: int, target: int) -> None:
+        inward = os.open(name, _READ, dir_fd=source)
+        try:
+            outward = os.open(name, _CREATE, 0o600, dir_fd=target)
+            try:
+                state = os.fstat(inward)
+                if state.st_size:
+                    self._data(inward, outward, state)
+                self._describe(inward, outward, state)
+                os.utime(outward, ns=(state.st_mtime_ns, state.st_mtime_ns))
+            finally:
+                os.close(outward)
+        finally:
+            os.close(inward)
+
+    def _data(self, source: int, target: int, state: os.stat_result) -> None:
+        if self._clone:
+            import fcntl
+
+            try:
+                fcntl.ioctl(target, _FICLONE, source)
+                return
+            except OSError as error:
+                if error.errno not in _NO_CLONE:
+                    raise
+                self._clone = False
+        end, at = state.st_size, 0
+        whole = state.st_blocks * 512 >= end
+        while at < end:
+            stop = end
+            if not whole:
+                try:
+                    at = os.lseek(source, at, os.SEEK_DATA)
+                except OSError as error:
+                    if error.errno != errno.ENXIO:
+                        raise
+                    break
+                stop = os.lseek(source, at, os.SEEK_HOLE)
+            at = _copy_range(source, target, at, stop)
+        if not whole:
+            os.ftruncate(target, end)
+
+    def _describe(self, source: int, target: int, state: os.stat_result) -> None:
+        os.fchown(target, state.st_uid, state.st_gid)
+        for name in os.listxattr(source):
+            _set(target, name, os.getxattr(source, name))
+        os.fchmod(target, stat.S_IMODE(state.st_mode))
+
+    def _node(self, name: str, source: int, target: int, state: os.stat_result) -> None:
+        if stat.S_ISSOCK(state.st_mode):
+            return
+        if stat.S_ISLNK(state.st_mode):
+            os.symlink(os.readlink(name, dir_fd=source), name, dir_fd=target)
+        else:
+            os.mknod(name, state.st_mode, state.st_rdev, dir_fd=target)
+        os.chown(name, state.st_uid, state.st_gid, dir_fd=target, follow_symlinks=False)
+        if not stat.S_ISLNK(state.st_mode):
+            os.chmod(name, stat.S_IMODE(state.st_mode), dir_fd=target)
+        old, new = f"/proc/self/fd/{source}/{name}", f"/proc/self/fd/{target}/{name}"
+        for attribute in os.listxattr(old, follow_symlinks=False):
+            _set(new, attribute, os.getxattr(old, attribute, follow_symlinks=False))
+        os.utime(name, ns=(state.st_mtime_ns, state.st_mtime_ns), dir_fd=target, follow_symlinks=False)
+
+
+def _set(target: int | str, name: str, value: bytes) -> None:
+    try:
+        if isinstance(target, int):
+            os.setxattr(target, name, value)
+        else:
+            os.setxattr(target, name, value, follow_symlinks=False)
+    except OSError as error:
+        # another file system may know less; without its capability a program is not what it was
+        if error.errno != errno.ENOTSUP or name == "security.capability":
+            raise
+
+
+def _copy_range(source: int, target: int, start: int, stop: int) -> int:
+    """Copy bytes at the same offsets; returns where it ended, which is ``stop`` unless the source is shorter."""
+    at = start
+    while at < stop:
+        try:
+            count = os.copy_file_range(source, target, min(stop - at, _AT_ONCE), at, at)
+        except OSError as error:
+            if error.errno not in _NO_CLONE:
+                raise
+            count = 0
+        if not count:
+            data = os.pread(source, min(stop - at, 1 << 20), at)
+            if not data:
+                return stop
+            count = os.pwrite(target, data, at)
+        at += count
+    return at

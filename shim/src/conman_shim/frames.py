@@ -1,0 +1,35 @@
+"""The frames of the attach socket: one type byte and a payload, one packet each (PROTOCOL.md, "Attach socket")."""
+
+from __future__ import annotations
+
+VERSION = 1
+PAYLOAD = 64 * 1024
+"""Bytes of the largest payload."""
+
+HELLO = 0x01
+STDIN = 0x02
+STDIN_END = 0x03
+RESIZE = 0x04
+SIGNAL = 0x05
+DETACH = 0x06
+
+WANTS_STDIN = 1
+WANTS_STDOUT = 2
+WANTS_STDERR = 4
+FOREGROUND = 8
+
+WELCOME = 0x81
+REFUSED = 0x82
+STDOUT = 0x83
+STDERR = 0x84
+EXITED = 0x85
+DROPPED = 0x86
+WINDOW = 0x87
+
+TERMINAL = 1
+STDIN_OPEN = 2
+
+
+def number(value: int) -> bytes:
+    """An unsigned 32-bit number in network order."""
+    return value.to_bytes(4, "big")

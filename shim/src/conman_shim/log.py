@@ -1,0 +1,78 @@
+"""The log file, in the CRI format: ``TIME stdout|stderr P|F TEXT`` (PROTOCOL.md, "Log").
+
+A piece of output that does not end with a newline is written at once as a partial record; nothing is held back, so no
+timer is needed and a crash loses nothing. All lines of one piece carry the time it was read.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+_NAMES = {1: b"stdout", 2: b"stderr"}
+
+
+class CriLog:
+    """Appends to one file. A full disk loses records, never the container: see :attr:`lost`.
+
+    :raises OSError: the file cannot be opened.
+    """
+
+    def __init__(self, path: bytes) -> None:
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._second = -1
+        self._stamp = b""
+        self._torn = False
+        self.lost = 0
+        """Bytes of log that could not be written."""
+        self.why = ""
+        """The last reason for that."""
+
+    def write(self, stream: int, data: bytes) -> None:
+        """Log one piece of output, at least one byte, as it was read."""
+        now = time.time_ns()
+        second = now // 1_000_000_000
+        if second != self._second:
+            self._second = second
+            self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second)).encode()
+        head = b"%b.%09dZ %b " % (self._stamp, now % 1_000_000_000, _NAMES[stream])
+        end = data.rfind(b"\n")
+        if end < 0:
+            self._append(b"%bP %b\n" % (head, data))
+            return
+        full = head + b"F "
+        lines = full + data[:end].replace(b"\n", b"\n" + full)
+        if end == len(data) - 1:
+            self._append(lines + b"\n")
+        else:
+            self._append(b"%b\n%bP %b\n" % (lines, head, data[end + 1:]))
+
+    def _append(self, records: bytes) -> None:
+        if self._torn:
+            records = b"\n" + records
+        done = 0
+        try:
+            while done < len(records):
+                done += os.write(self._fd, records[done:] if done else records)
+        except OSError as error:
+            self.lost += len(records) - done
+            self.why = error.strerror or "unknown"
+            self._torn = self._torn or done > 0
+            return
+        self._torn = False
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+class NoLog:
+    """The log driver ``none``."""
+
+    lost = 0
+    why = ""
+
+    def write(self, stream: int, data: bytes) -> None:
+        """Forget it."""
+
+    def close(self) -> None:
+        """Nothing is open."""

@@ -1,0 +1,74 @@
+"""The event loop: epoll over descriptors, a few timers, and signals that arrive through a pipe."""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import signal as _signal
+    from typing import Callable
+else:
+    import _signal  # the pure half builds enumerations that cost 0.8 MB a container
+
+READ = select.EPOLLIN
+WRITE = select.EPOLLOUT
+
+
+class Loop:
+    """Handlers by descriptor. A handler gets the epoll events; it may add and remove any."""
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._handlers: dict[int, Callable[[int], None]] = {}
+        self._timers: list[tuple[float, Callable[[], None]]] = []
+
+    def add(self, fd: int, events: int, handler: Callable[[int], None]) -> None:
+        self._epoll.register(fd, events)
+        self._handlers[fd] = handler
+
+    def modify(self, fd: int, events: int) -> None:
+        self._epoll.modify(fd, events)
+
+    def remove(self, fd: int) -> None:
+        """Forget a descriptor before it is closed. One that is not there is no error."""
+        if self._handlers.pop(fd, None) is not None:
+            self._epoll.unregister(fd)
+
+    def after(self, seconds: float, callback: Callable[[], None]) -> None:
+        """Call back once, some seconds from now."""
+        self._timers.append((time.monotonic() + seconds, callback))
+
+    def turn(self) -> None:
+        """Wait for one batch of events or timers and handle it."""
+        wait = -1.0
+        if self._timers:
+            wait = max(0.0, min(at for at, _ in self._timers) - time.monotonic())
+        for fd, events in self._epoll.poll(wait):
+            handler = self._handlers.get(fd)
+            if handler is not None:
+                handler(events)
+        if self._timers:
+            now = time.monotonic()
+            due = [entry for entry in self._timers if entry[0] <= now]
+            for entry in due:
+                self._timers.remove(entry)
+                entry[1]()
+
+
+def signal_pipe(numbers: tuple[int, ...]) -> int:
+    """Catch these signals: each writes its number as one byte into the pipe whose reading end is returned."""
+    reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    _signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    for number in numbers:
+        _signal.signal(number, lambda *_: None)
+    return reader
+
+
+def default_signals(numbers: tuple[int, ...]) -> None:
+    """Undo :func:`signal_pipe`, and what Python ignores of itself, before another program is exec'd."""
+    for number in (*numbers, _signal.SIGPIPE, _signal.SIGXFSZ):
+        _signal.signal(number, _signal.SIG_DFL)
+    _signal.set_wakeup_fd(-1)

@@ -1,0 +1,51 @@
+"""A runtime for tests: starts a program as an OCI runtime's create would, and leaves.
+
+usage: fake_runtime.py PID_FILE [--console SOCKET] [--fail STATUS TEXT] [--no-pid] [--hang SECONDS] -- PROGRAM...
+"""
+
+import array
+import os
+import select
+import socket
+import sys
+
+arguments = sys.argv[1:]
+pid_file = arguments.pop(0)
+console = ""
+write_pid = True
+while arguments[0] != "--":
+    word = arguments.pop(0)
+    if word == "--console":
+        console = arguments.pop(0)
+    elif word == "--fail":
+        status, text = int(arguments.pop(0)), arguments.pop(0)
+        os.write(2, text.encode())
+        sys.exit(status)
+    elif word == "--no-pid":
+        write_pid = False
+    elif word == "--hang":
+        select.select([], [], [], float(arguments.pop(0)))
+program = arguments[1:]
+
+slave = -1
+if console:
+    master, slave = os.openpty()
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(console)
+        connection.sendmsg([b"/dev/pts/ptmx"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [master]))])
+child = os.fork()
+if child == 0:
+    if console:
+        os.setsid()
+        import fcntl
+        import termios
+        fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+        for fd in (0, 1, 2):
+            os.dup2(slave, fd)
+        os.close(slave)
+        os.close(master)
+    os.execvp(program[0], program)
+if write_pid:
+    with open(pid_file, "w") as file:
+        file.write(str(child))
+os._exit(0)
