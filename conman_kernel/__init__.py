@@ -14,10 +14,9 @@ Names are loaded on first use, so that importing this package costs next to noth
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ._version import VERSION as __version__
-from .hooks import hookimpl
+
+TYPE_CHECKING = False  # typing's own costs its import, and `conman --version` pays for nothing else
 
 if TYPE_CHECKING:
     from .cancel import Cancel
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from .containers.container import Container
     from .containers.execs import ExecOptions
     from .errors import ConmanError
+    from .hooks import hookimpl
     from .images.records import Image, Progress
     from .kernel import Conman
     from .oci.runtime.options import ContainerOptions, Device, MountOption, Ulimit
@@ -35,7 +35,7 @@ _HOMES = {
     "ContainerOptions": "oci.runtime.options", "Device": "oci.runtime.options", "ExecOptions": "containers.execs",
     "Image": "images.records", "MountOption": "oci.runtime.options", "Progress": "images.records",
     "RunOutcome": "containers.attached", "RunResult": "containers.capture", "Streams": "containers.attached",
-    "Ulimit": "oci.runtime.options",
+    "Ulimit": "oci.runtime.options", "hookimpl": "hooks",
 }
 
 __all__ = ["Cancel", "Conman", "ConmanError", "Container", "ContainerOptions", "Device", "ExecOptions", "Image", "MountOption",

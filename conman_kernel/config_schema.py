@@ -42,7 +42,8 @@ SCHEMA: tuple[Key, ...] = (
     Key("attach.name", "pty-attach", "I/O plugin that joins a person's terminal to a container."),
     Key("shim.command", (), "Program and arguments to stand in for conman-shim; it must speak shim/PROTOCOL.md."),
     Key("pull.parallel", 3, "How many layers are downloaded at once."),
-    Key("registries.tls_verify", True, "false: accept plain HTTP and unverified TLS from every registry. Prefer a registry table."),
+    Key("registries.tls_verify", True,
+        "false: accept plain HTTP and unverified TLS from every registry. Prefer a registry table."),
     Key("containers.network", "none", "Network of new containers: none or host, until the network release.", ("none", "host")),
     Key("containers.pids_limit", 2048, "Most processes in one container; 0 for no limit."),
     Key("containers.shm_size", "64m", "Size of /dev/shm in a container."),
@@ -68,5 +69,6 @@ REGISTRY_KEYS: tuple[Key, ...] = (
 )
 """The keys of one ``[registry."host"]`` table."""
 
-STOCK: tuple[str, ...] = ("registry-pull", "oci-archive", "overlay-storage", "vfs-storage", "runc-runtime", "crun-runtime", "pty-attach")
+STOCK: tuple[str, ...] = ("registry-pull", "oci-archive", "overlay-storage", "vfs-storage", "runc-runtime", "crun-runtime",
+                          "pty-attach")
 """The stock plugins: allowed without being named anywhere."""

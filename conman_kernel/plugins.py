@@ -9,8 +9,15 @@ from typing import Callable, Iterator, Mapping, NamedTuple, TypeVar, cast
 from .config import Config, unknown_key
 from .config_schema import STOCK, Value
 from .discovery import Discovery, EntryPoint
-from .errors import (ConfigError, ConmanError, PluginApiMismatch, PluginConflict, PluginFailed, PluginNotInstalled,
-                     PluginUnavailable)
+from .errors import (
+    ConfigError,
+    ConmanError,
+    PluginApiMismatch,
+    PluginConflict,
+    PluginFailed,
+    PluginNotInstalled,
+    PluginUnavailable,
+)
 from .guard import guard
 from .slots import SLOTS, Slot
 from .slots.provider import Log, Option, PluginContext, Provider, RegistrySettings

@@ -14,7 +14,10 @@ def boot_id() -> str:
 
 
 def start_time(pid: int) -> int:
-    """When a process started, in clock ticks after boot (proc(5), field 22 of ``stat``); 0 where there is none, or only its zombie."""
+    """When a process started, in clock ticks after boot (proc(5), field 22 of ``stat``).
+
+    :returns: 0 where there is none, or only its zombie.
+    """
     try:
         fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

@@ -19,7 +19,9 @@ _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, 
 
 
 def parse_time(text: str, now: float | None = None) -> float:
-    """A point in time as podman takes it: RFC 3339 (also a date alone), seconds since the epoch, or a Go duration before now (``1h30m``).
+    """A point in time as podman takes it.
+
+    :param text: RFC 3339 (also a date alone), seconds since the epoch, or a Go duration before now (``1h30m``).
 
     :param now: seconds since the epoch that durations count back from; None: the clock's.
     :returns: seconds since the epoch.
@@ -39,4 +41,5 @@ def parse_time(text: str, now: float | None = None) -> float:
     try:
         return datetime.fromisoformat(cut).timestamp()
     except ValueError:
-        raise InvalidInput(f'"{text}" is no point in time', hint="RFC 3339, seconds since 1970, or a duration such as 1h30m") from None
+        raise InvalidInput(f'"{text}" is no point in time',
+                           hint="RFC 3339, seconds since 1970, or a duration such as 1h30m") from None

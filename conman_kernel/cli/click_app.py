@@ -106,7 +106,7 @@ class _Completer:
     def __init__(self, kind: str) -> None:
         self.kind = kind
 
-    def __call__(self, context: click.Context, parameter: object, incomplete: str) -> list[CompletionItem]:
+    def __call__(self, context: click.Context, parameter: object, incomplete: str) -> list[CompletionItem[str]]:
         from ..errors import ConmanError
 
         root = context.find_root().params

@@ -1,4 +1,4 @@
-"""The command ``conman``: the little that is done before anything is imported.
+"""The command ``conman``: the little that is done before anything is imported, and the quick way out at the end.
 
 ``--version`` is answered here. So is the shim of ``run``, ``start`` and ``exec`` launched, so that its interpreter
 starts while this one still imports.
@@ -6,15 +6,38 @@ starts while this one still imports.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
 from .._version import VERSION
 
+_COLLECT_EVERY = 100_000
+"""Allocations between two garbage collections: imports make many objects and no garbage (2 ms of a ``ps``)."""
 
-def main() -> int:
-    """Run the command line of this process. Returns the exit code; never raises on a person's mistakes."""
-    argv = sys.argv[1:]
+
+def main() -> None:
+    """Run the command line of this process and end it.
+
+    The process ends without the interpreter's own tidying up (7 ms of a ``ps``): the kernel is closed by then, output
+    is not buffered, and the operating system takes the rest back.
+    """
+    gc.set_threshold(_COLLECT_EVERY, 20, 20)
+    code = run(sys.argv[1:])
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, AttributeError):
+            continue  # closed, or nobody reads it
+    os._exit(code)
+
+
+def run(argv: list[str]) -> int:
+    """Run one command line; never raises on a person's mistakes.
+
+    :param argv: without the program's name.
+    :returns: the exit code.
+    """
     if argv == ["--version"] or argv == ["-v"]:
         return _version()
     try:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..cancel import Cancel
 from ..errors import InvalidState, NotFound, ShimLost
 from ..slots.attach import AttachRequest, End, Outcome
 from . import rows
-from .cleanup import finish
 from .context import Context
 from .rows import ContainerRow
-from .session import SocketSession, connect
 from .start import Started, StreamsWish, release, start
 from .stop import is_running, wait
+
+if TYPE_CHECKING:
+    from .session import SocketSession
 
 
 class Streams(NamedTuple):
@@ -50,14 +51,19 @@ def run_attached(context: Context, row: ContainerRow, streams: Streams, cancel: 
     :raises InvalidState: it runs already.
     :raises ShimLost: the connection broke and nobody saw how the container ended.
     """
-    attach = context.attach()
+    def meanwhile() -> None:
+        # What is needed only later is loaded while the runtime is at work.
+        context.attach()
+        from . import cleanup, session  # noqa: F401
+
     wish = StreamsWish(stdin=streams.stdin >= 0, stdout=streams.stdout >= 0, stderr=streams.stderr >= 0, foreground=True)
-    started = start(context, row, streams=wish, size=terminal_size(streams), cancel=cancel)
+    started = start(context, row, streams=wish, size=terminal_size(streams), meanwhile=meanwhile,
+                    cancel=cancel)
     if started is None or started.session is None:
         raise InvalidState(f"container {row.name} is running already", hint=f"conman attach {row.name}")
     try:
         try:
-            end = attach.run(_request(started.session, streams, cancel))
+            end = context.attach().run(_request(started.session, streams, cancel))
         finally:
             started.session.close()
         if end.outcome is Outcome.DETACHED:
@@ -72,6 +78,8 @@ def run_attached(context: Context, row: ContainerRow, streams: Streams, cancel: 
 
 def conclude(context: Context, started: Started, cancel: Cancel) -> int:
     """Wait for the exit file, clean up in the shim's place, and let it go."""
+    from .cleanup import finish
+
     code = started.shim.wait_exited(cancel).code
     with context.locks.acquire(started.row.num):
         with context.index.read() as connection:
@@ -105,6 +113,8 @@ def attach_to(context: Context, row: ContainerRow, streams: Streams, cancel: Can
     attach = context.attach()
     options = row.parsed_options()
     socket = context.layout.container_run(row.id) + "/attach.sock"
+    from .session import connect
+
     try:
         session = connect(socket, stdin=streams.stdin >= 0 and options.stdin_open, stdout=streams.stdout >= 0,
                           stderr=streams.stderr >= 0, foreground=False, cancel=cancel)

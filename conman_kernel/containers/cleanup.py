@@ -6,7 +6,6 @@ Every step may be repeated: after a crash the next command does it all again fro
 from __future__ import annotations
 
 import os
-import shutil
 import time
 
 from ..cancel import Cancel
@@ -15,27 +14,13 @@ from ..processes import alive, boot_id
 from ..slots.storage import KeyRequest
 from . import cgroups, rows
 from .context import Context
+from .paths import exit_file
 from .rootfs import release
 from .rows import ContainerRow
-from .shim import ExitStatus, is_alive, read_exit_file
+from .shim import ExitStatus, read_exit_file
 
 SHIM_LOST = "shim lost"
 """The recorded reason where nobody saw how the container ended."""
-
-
-def exit_file(context: Context, row: ContainerRow) -> str:
-    """Where the shim writes how the container ended."""
-    return context.layout.container(row.id) + "/exit"
-
-
-def shim_lock(context: Context, row: ContainerRow) -> str:
-    """The lock that the container's shim holds while it lives."""
-    return context.layout.container_run(row.id) + "/shim.lock"
-
-
-def shim_alive(context: Context, row: ContainerRow) -> bool:
-    """True while the container's shim stands beside it."""
-    return is_alive(shim_lock(context, row))
 
 
 def finish(context: Context, row: ContainerRow, cancel: Cancel) -> ContainerRow:
@@ -120,6 +105,8 @@ def _remove_run_folder(context: Context, row: ContainerRow) -> None:
                 os.rmdir(folder + "/rootfs")
             except OSError:  # still mounted for `conman mount`: it goes with that
                 continue
+        elif name == "exec":
+            _remove_tree(f"{folder}/exec")
         else:
             _unlink(f"{folder}/{name}")
     try:
@@ -130,8 +117,16 @@ def _remove_run_folder(context: Context, row: ContainerRow) -> None:
 
 
 def _remove_tree(folder: str) -> None:
-    if os.path.isdir(folder):
-        shutil.rmtree(folder)
+    try:
+        for name in os.listdir(folder):
+            path = f"{folder}/{name}"
+            if os.path.isdir(path) and not os.path.islink(path):
+                _remove_tree(path)
+            else:
+                _unlink(path)
+        os.rmdir(folder)
+    except FileNotFoundError:
+        return  # somebody was faster, or it never was
 
 
 def _unlink(path: str) -> None:

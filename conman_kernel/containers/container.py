@@ -15,8 +15,9 @@ from .context import Context
 from .execs import ExecOptions
 from .inspect import inspect_document
 from .logs import LogEntry
+from .paths import log_file
 from .rows import ContainerRow, by_id
-from .start import log_file, refreshed, release, start
+from .start import refreshed, release, start
 
 EXIT_IN_USE = 2
 """podman's exit code for removing what is still in use."""

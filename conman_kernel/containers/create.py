@@ -49,7 +49,8 @@ def create(context: Context, image: ImageLike, chain_id: str, options: Container
     check_options(options, context.facts)
     _check_namespaces(context, options)
     if not (options.command or options.entrypoint or parts.entrypoint or parts.cmd):
-        raise InvalidInput(f"no command or entrypoint provided, and no CMD or ENTRYPOINT from image {image_name(image)}: nothing to run")
+        raise InvalidInput("no command or entrypoint provided, and no CMD or ENTRYPOINT from image "
+                           f"{image_name(image)}: nothing to run")
     if options.name:
         check_name(options.name)
     id = os.urandom(32).hex()

@@ -12,8 +12,8 @@ from ..times import rfc3339
 from . import cgroups, rootfs, stop
 from .bundle import with_defaults
 from .context import Context
+from .paths import log_file
 from .rows import ContainerRow
-from .start import log_file
 
 
 def inspect_document(context: Context, row: ContainerRow, state: str) -> dict[str, object]:
@@ -57,8 +57,10 @@ def _config(context: Context, row: ContainerRow, options: ContainerOptions, args
     env = process_env(SpecRequest(id=row.id, name=row.name, hostname=hostname, rootfs="", options=options, user=User(),
                                   facts=context.facts, image=parts))
     return {"Hostname": hostname, "Domainname": "", "User": options.user or parts.user, "AttachStdin": options.stdin_open,
-            "AttachStdout": True, "AttachStderr": True, "Tty": options.terminal, "OpenStdin": options.stdin_open, "StdinOnce": False,
-            "Env": env, "Cmd": list(options.command or parts.cmd if options.entrypoint is None else options.command), "Image": row.image_name,
+            "AttachStdout": True, "AttachStderr": True, "Tty": options.terminal, "OpenStdin": options.stdin_open,
+            "StdinOnce": False,
+            "Env": env, "Image": row.image_name,
+            "Cmd": list(options.command or parts.cmd if options.entrypoint is None else options.command),
             "Volumes": None, "WorkingDir": working_dir(options, parts),
             "Entrypoint": " ".join(options.entrypoint if options.entrypoint is not None else parts.entrypoint),
             "OnBuild": None, "Labels": dict(options.labels), "Annotations": dict(options.annotations),

@@ -71,7 +71,10 @@ def _tmpfs_options(words: list[str], text: str) -> tuple[str, ...]:
     for word in words:
         key, equals, value = word.partition("=")
         if key == "size" and not value.endswith("%"):
-            kept.append(f"size={size(value)}")
+            try:
+                kept.append(f"size={size(value)}")
+            except InvalidInput as error:
+                raise InvalidInput(f"invalid tmpfs {text!r}: {error}") from error
         elif word in _TMPFS or word in _PROPAGATION or (key in _TMPFS_KEYS and equals and value):
             if key == "mode" and (not value.isascii() or value.strip("01234567")):
                 raise InvalidInput(f"invalid tmpfs {text!r}: mode must be octal, such as 1777")

@@ -6,9 +6,8 @@ from ..cancel import Cancel
 from ..errors import ConmanError
 from ..processes import alive, boot_id
 from . import rows
-from .cleanup import finish, remove, shim_alive, stop_leftovers
 from .context import Context
-from .create import discard
+from .paths import shim_alive
 from .rows import ContainerRow
 
 
@@ -53,6 +52,9 @@ def _settle(context: Context, row: ContainerRow, boot: str) -> None:
         now = rows.by_id(connection, row.id)
     if now is None or now.state in ("created", "exited") or _upheld(context, now, boot):
         return
+    from .cleanup import finish, remove, stop_leftovers
+    from .create import discard
+
     cancel = Cancel(30.0)
     if now.state == "creating":
         discard(context, now)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Callable, Sequence
+from typing import TYPE_CHECKING, Callable, Sequence
 
 from ..cancel import Cancel
 from ..oci.runtime.options import ContainerOptions
 from . import rows
 from .attached import RunOutcome, Streams, run_attached
-from .capture import RunResult, run_captured
-from .cleanup import finish, shim_alive, stop_leftovers
-from .container import Container
 from .context import Context
 from .create import ImageLike, create
-from .execs import forget
+from .paths import shim_alive
 from .reconcile import reconcile
 from .rows import ContainerRow
 from .stop import RUNNING, outward_state
+
+if TYPE_CHECKING:
+    from .capture import RunResult
+    from .container import Container
 
 Placed = tuple[ImageLike, str, str]
 """An image ready to start from: the image, its topmost chain id, and the storage driver that holds it."""
@@ -44,7 +45,7 @@ class Containers:
         :raises AlreadyExists: the name or the ``cidfile`` is taken.
         :raises InvalidInput, Unavailable: the options cannot work here. Nothing was made.
         """
-        return Container(self._context, self._create(image, options or ContainerOptions(), cancel or Cancel()))
+        return self._noun(self._create(image, options or ContainerOptions(), cancel or Cancel()))
 
     def run(self, image: ImageLike | str, command: Sequence[str] | None = None, *, options: ContainerOptions | None = None,
             stdin: bytes = b"", cancel: Cancel | None = None) -> RunResult:
@@ -55,6 +56,8 @@ class Containers:
         :param stdin: what it reads.
         :raises CommandNotFound, CommandNotExecutable, RuntimeFailed: it could not be started.
         """
+        from .capture import run_captured
+
         watch = cancel or Cancel()
         chosen = options or ContainerOptions()
         if command is not None:
@@ -77,7 +80,7 @@ class Containers:
         """
         self._settle()
         with self._context.index.read() as connection:
-            return Container(self._context, rows.find(connection, name_or_id))
+            return self._noun(rows.find(connection, name_or_id))
 
     def list(self, *, all: bool = False, filters: Sequence[tuple[str, str]] = (), last: int = 0) -> list[Container]:
         """Containers, the newest first.
@@ -98,7 +101,7 @@ class Containers:
             shown = [row for row in shown if test(row)]
         if not all and not last and not any(key == "status" for key, _ in filters):
             shown = [row for row in shown if row.state in RUNNING and self._state(row) in RUNNING]
-        return [Container(self._context, row) for row in (shown[:last] if last else shown)]
+        return [self._noun(row) for row in (shown[:last] if last else shown)]
 
     def finish(self, id: str) -> None:
         """The clean-up command's whole work: bring an ended container (``ID``) or exec session (``ID/EXEC``) to its end.
@@ -107,6 +110,8 @@ class Containers:
         """
         container, _, session = id.partition("/")
         if session:
+            from .execs import forget
+
             forget(self._context, container, session)
             return
         with self._context.index.read() as connection:
@@ -118,6 +123,8 @@ class Containers:
                 now = rows.by_id(connection, container)
             if now is None or now.state in ("created", "exited", "creating") or shim_alive(self._context, now):
                 return
+            from .cleanup import finish, stop_leftovers
+
             stop_leftovers(self._context, now, Cancel(30.0))
             finish(self._context, now, Cancel())
 
@@ -126,6 +133,11 @@ class Containers:
         placed, chain_id, storage = self._place(image, cancel)
         return create(self._context, placed, chain_id, options, storage=storage,
                       runtime=self._context.config.text("runtime.name"), cancel=cancel)
+
+    def _noun(self, row: ContainerRow) -> Container:
+        from .container import Container
+
+        return Container(self._context, row)
 
     def _settle(self) -> None:
         """Clear what a killed command has left, once per process."""

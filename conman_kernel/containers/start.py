@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import os
 import time
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Callable, NamedTuple
 
 from ..cancel import Cancel
 from ..errors import ConmanError, InvalidState
 from ..processes import boot_id, start_time
 from . import cgroups, rows
 from .bundle import Bundle, write_bundle
-from .cleanup import exit_file, finish, remove, shim_alive, shim_lock, stop_leftovers, take_down
 from .context import Context
+from .paths import exit_file, log_file, shim_alive, shim_lock
 from .rootfs import ensure_mounted
 from .rows import ContainerRow
 from .runtime_client import RuntimeClient, last_error
-from .session import SocketSession, connect
 from .shim import CreateFailed, Shim, ShimConfig
+
+if TYPE_CHECKING:
+    from .session import SocketSession
 
 
 class StreamsWish(NamedTuple):
@@ -43,11 +45,13 @@ class Started(NamedTuple):
 
 
 def start(context: Context, row: ContainerRow, *, streams: StreamsWish | None = None,
-          size: tuple[int, int] = (0, 0), cancel: Cancel) -> Started | None:
+          size: tuple[int, int] = (0, 0), meanwhile: Callable[[], object] | None = None,
+          cancel: Cancel) -> Started | None:
     """Start a container.
 
     :param streams: join a session first.
     :param size: rows and columns of the terminal; 0 leaves it to the runtime.
+    :param meanwhile: called once while the runtime creates: time that would only be waited for.
     :returns: None where it runs already.
     :raises NotFound: it was removed meanwhile.
     :raises InvalidState: its state does not allow it.
@@ -60,7 +64,7 @@ def start(context: Context, row: ContainerRow, *, streams: StreamsWish | None = 
             return None
         if row.state not in ("created", "exited"):
             row = settle(context, row, cancel)
-        return _start_locked(context, row, streams, size, cancel)
+        return _start_locked(context, row, streams, size, meanwhile, cancel)
 
 
 def refreshed(context: Context, id: str) -> ContainerRow:
@@ -77,6 +81,8 @@ def settle(context: Context, row: ContainerRow, cancel: Cancel) -> ContainerRow:
 
     :raises InvalidState: its shim lives: it is only just ending, or being removed.
     """
+    from .cleanup import finish, stop_leftovers
+
     if row.boot_id == boot_id():
         if shim_alive(context, row):
             raise InvalidState(f"container {row.name} is {row.state}", hint="wait for it to end, or use kill")
@@ -93,7 +99,8 @@ def release(started: Started) -> None:
     started.shim.close()
 
 
-def _start_locked(context: Context, row: ContainerRow, streams: StreamsWish | None, size: tuple[int, int], cancel: Cancel) -> Started:
+def _start_locked(context: Context, row: ContainerRow, streams: StreamsWish | None, size: tuple[int, int],
+                  meanwhile: Callable[[], object] | None, cancel: Cancel) -> Started:
     shim = context.take_shim()
     before = row
     session: SocketSession | None = None
@@ -102,8 +109,12 @@ def _start_locked(context: Context, row: ContainerRow, streams: StreamsWish | No
         row = _begin(context, row)
         bundle = write_bundle(context, row, ensure_mounted(context, row, cancel))
         shim.configure(_shim_config(context, row, client, bundle, size))
+        if meanwhile is not None:
+            meanwhile()
         pid = _created(shim, client, bundle, cancel)
         if streams is not None:
+            from .session import connect
+
             session = connect(bundle.path + "/attach.sock", stdin=streams.stdin, stdout=streams.stdout, stderr=streams.stderr,
                               foreground=streams.foreground, cancel=cancel)
         log = bundle.path + "/runtime.log"
@@ -149,6 +160,8 @@ def _running(context: Context, row: ContainerRow, pid: int, shim: Shim) -> Conta
 
 def _undo(context: Context, before: ContainerRow, row: ContainerRow, shim: Shim, error: BaseException) -> None:
     """After a failure: what was made so far is taken down, and the row says as before. The caller's token does not cut this short."""
+    from .cleanup import remove, stop_leftovers, take_down
+
     cancel = Cancel()
     try:
         stop_leftovers(context, row, cancel)
@@ -186,11 +199,6 @@ def _oom_files(context: Context, id: str) -> tuple[str, ...]:
     return tuple(f"{folder}/{'memory.events' if mount.unified else 'memory.oom_control'}"
                  for mount, folder in zip(context.facts.cgroups, cgroups.container_dirs(context.facts, id))
                  if "memory" in mount.controllers)
-
-
-def log_file(context: Context, row: ContainerRow) -> str:
-    """Where the container's output is kept."""
-    return context.layout.container(row.id) + "/ctr.log"
 
 
 def _created(shim: Shim, client: RuntimeClient, bundle: Bundle, cancel: Cancel) -> int:

@@ -9,8 +9,8 @@ from ..cancel import Cancel
 from ..errors import InvalidState, NotFound, RuntimeFailed, ShimLost
 from ..processes import alive, boot_id, open_pidfd
 from . import cgroups, rows
-from .cleanup import SHIM_LOST, finish, shim_alive, stop_leftovers
 from .context import Context
+from .paths import shim_alive
 from .rows import ContainerRow
 from .start import refreshed
 
@@ -119,6 +119,8 @@ def _wait_once(context: Context, row: ContainerRow, cancel: Cancel) -> None:
         with context.index.read() as connection:
             now = rows.by_id(connection, row.id)
         if now is not None and now.state in (*RUNNING, "starting", "removing") and not shim_alive(context, now):
+            from .cleanup import finish, stop_leftovers
+
             stop_leftovers(context, now, cancel)
             finish(context, now, cancel)
 
@@ -133,8 +135,3 @@ def outward_state(context: Context, row: ContainerRow) -> str:
     if row.state in RUNNING and not is_running(context, row):
         return "exited"
     return {"starting": "created" if not row.started else "exited"}.get(row.state, row.state)
-
-
-def lost(row: ContainerRow) -> bool:
-    """True where nobody saw how the container ended."""
-    return row.state == "exited" and row.error == SHIM_LOST

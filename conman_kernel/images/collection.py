@@ -29,10 +29,11 @@ def clear_dead(parts: Parts, cancel: Cancel) -> None:
         release(parts, found, cancel)
 
 
-def release(parts: Parts, lease_ids: Collection[str], cancel: Cancel) -> None:
+def release(parts: Parts, lease_ids: Collection[str], cancel: Cancel, *, interrupted: bool = False) -> None:
     """End leases, and remove what they held where nobody else needs it.
 
     :param lease_ids: of this process, or of dead ones.
+    :param interrupted: the person may well try again: blobs become partial content instead of going at once.
     :raises ConmanError: of a storage driver; the leases stay, to be finished later.
     """
     with parts.locks.acquire(LOCK, cancel):
@@ -43,7 +44,12 @@ def release(parts: Parts, lease_ids: Collection[str], cancel: Cancel) -> None:
             blobs = image_rows.unused_blobs(db, mine.blobs, set(others.blobs))
             image_rows.remove_layers(db, layers)
             image_rows.remove_blobs(db, blobs)
-        _sweep(parts, Items(tuple(layers), mine.snapshots, tuple(blobs)), cancel)
+        _sweep(parts, Items(tuple(layers), mine.snapshots), cancel)
+        for digest in blobs:
+            if interrupted:
+                parts.blobs.demote(digest)
+            else:
+                parts.blobs.remove(digest)
         with parts.database.write() as db:
             leases.drop(db, lease_ids)
 
@@ -75,5 +81,3 @@ def _sweep(parts: Parts, items: Items, cancel: Cancel) -> None:
         if last is not None and len(refused) == len(pending):
             raise last
         pending = refused
-    for digest in items.blobs:
-        parts.blobs.remove(digest)

@@ -79,7 +79,8 @@ class Layers:
             os.close(blob)
         if not result.needs_parent and result.diff_id != plan.diff_id:
             raise DigestMismatch(f"layer {plan.number} of {self._what} unpacks to {result.diff_id}, but the image's "
-                                 f"configuration says {plan.diff_id}", hint="the image is broken or forged; ask who made it")
+                                 f"configuration says {plan.diff_id}",
+                                 hint="the image is broken or forged; ask who made it")
         return result
 
     def commit(self, plan: Plan, size: int) -> None:

@@ -18,8 +18,8 @@ LOCALHOST = "localhost"
 def find(db: sqlite3.Connection, text: str, parts: Parts) -> sqlite3.Row | None:
     """The row of the image that is meant, or None.
 
-    Tried in order: a full id, the name itself, a short name below ``localhost`` and each of ``short_names``, the digits an id
-    begins with, and the end of a name (``alpine`` for ``quay.io/x/alpine:latest``).
+    Tried in order: a full id, the name itself, a short name below ``localhost`` and each of ``short_names``, the digits
+    an id begins with, and the end of a name (``alpine`` for ``quay.io/x/alpine:latest``).
 
     :raises InvalidInput: no reference and no id, or several images fit.
     """

@@ -1,6 +1,6 @@
 """All missing layers of one image: some downloading, some unpacking, committed from the lowest up.
 
-Threads only wait: for the network, and for workers, which are processes. So what is in memory does not grow with the image.
+Threads only wait: for the network, and for workers, which are processes. So memory does not grow with the image.
 """
 
 from __future__ import annotations
@@ -28,11 +28,13 @@ UNPACKERS = 2
 class Pipeline:
     """One run over the missing layers of one image.
 
+    :param source: where missing layers come from.
     :param emit: takes progress events, from any thread, one at a time.
     :param cancel: the caller's token; the threads watch one of their own, which also fires when one of them fails.
     """
 
-    def __init__(self, parts: Parts, source: Source, what: str, emit: Callable[[Progress], None], cancel: Cancel) -> None:
+    def __init__(self, parts: Parts, source: Source, what: str, emit: Callable[[Progress], None],
+                 cancel: Cancel) -> None:
         self._parts = parts
         self._source = source
         self._emit = emit
@@ -80,7 +82,7 @@ class Pipeline:
                 self._parts.log.debug("layer %d is unpacked on its parents: %s", plan.number, result.why)
                 result = self._wait(self._submit(unpacks, self._unpack_on_parent, plan))
             if result.xattrs_dropped:
-                self._parts.log.warning("layer %d: %d extended attributes that the file system does not take were left out",
+                self._parts.log.warning("layer %d: %d extended attributes were left out: the file system takes none",
                                         plan.number, result.xattrs_dropped)
             self._layers.commit(plan, result.size)
             self._emit(Progress("unpacked", plan.blob.digest, plan.blob.size, plan.blob.size))

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Callable, Sequence
+from typing import Callable
 
 from ..cancel import Cancel
-from ..errors import DigestMismatch, InvalidInput, NotFound
+from ..errors import Cancelled, DigestMismatch, InvalidInput, Unavailable
 from ..oci import digest as digests
 from ..oci.image_config import ImageConfig, created_seconds, parse_config
 from ..oci.platform import Platform, host_platform, matches, parse_platform
-from ..slots.storage import AcquireRequest, KeyRequest, StorageDriver
 from ..store import image_rows
-from ..store.image_rows import Committed, ImageRow, LayerRow
+from ..store.image_rows import ImageRow, LayerRow
 from . import leases
-from .collection import clear_dead, release
-from .layers import Plan
-from .leases import Items
+from .bring import Bringing
+from .collection import clear_dead
 from .parts import Parts
 from .records import Progress
 from .resolve import Found, Target, fetch_manifest, resolve
@@ -40,7 +38,6 @@ class Pull:
         self._tls_verify = tls_verify
         self._cancel = cancel
         self._guard = threading.Lock()
-        self._lease = leases.new_id()
 
     def resolve(self) -> Target:
         """Ask what the reference points at now. Errors as :func:`.resolve.resolve`."""
@@ -52,25 +49,18 @@ class Pull:
 
         :returns: its id. On any error what was begun is removed, but for partial downloads.
         """
-        return self.place(fetch_manifest(target, self._platform, self._cancel))
-
-    def place(self, found: Found) -> str:
-        """Bring the image's missing layers into the default storage driver, and record it.
-
-        :returns: its id. On any error what was begun is removed, but for partial downloads.
-        """
+        found = fetch_manifest(target, self._platform, self._cancel)
         config_bytes, config = self._config(found)
         chain = digests.chain_ids(config.diff_ids)
-        driver = self._parts.storage(self._parts.default_storage)
         clear_dead(self._parts, self._cancel)
         layers = tuple(LayerRow(chain[n], config.diff_ids[n], layer.digest, layer.size, layer.media_type)
                        for n, layer in enumerate(found.manifest.layers))
+        bringing = Bringing(self._parts, str(found.reference), found.source, self._emit, self._cancel)
         try:
-            self._bring(found, layers, driver)
-            self._record(found, config_bytes, config, layers)
-        except BaseException:
-            # A token that fired must not keep the clearing from its work.
-            release(self._parts, [self._lease], Cancel())
+            bringing.bring(layers)
+            self._record(found, config_bytes, config, layers, bringing.lease)
+        except BaseException as error:
+            bringing.release(interrupted=isinstance(error, (Cancelled, Unavailable, KeyboardInterrupt)))
             raise
         self._emit(Progress("done", found.manifest.config.digest))
         return digests.split(found.manifest.config.digest)[1]
@@ -87,58 +77,16 @@ class Pull:
         data = found.source.document(descriptor, what, self._cancel, known)
         config = parse_config(data, what)
         if len(config.diff_ids) != len(found.manifest.layers):
-            raise InvalidInput(f"{what} lists {len(config.diff_ids)} layers, its manifest {len(found.manifest.layers)}",
+            count = len(found.manifest.layers)
+            raise InvalidInput(f"{what} lists {len(config.diff_ids)} layers, its manifest {count}",
                                hint="the image is broken or forged; ask who made it")
         if config.architecture and not matches(self._platform, config.platform):
-            self._parts.log.warning("%s is an image for %s, not for %s", found.reference, config.platform, self._platform)
+            self._parts.log.warning("%s is an image for %s, not for %s", found.reference, config.platform,
+                                    self._platform)
         return data, config
 
-    def _bring(self, found: Found, layers: Sequence[LayerRow], driver: StorageDriver) -> None:
-        name = self._parts.default_storage
-        chain = [layer.chain_id for layer in layers]
-        plans = [Plan(n + 1, f"unpack-{self._lease}-{n}", layer.chain_id, chain[n - 1] if n else None, layer.diff_id,
-                      found.manifest.layers[n]) for n, layer in enumerate(layers)]
-        items = Items(tuple((name, chain_id) for chain_id in chain), tuple((name, plan.key) for plan in plans),
-                      tuple(layer.blob_digest for layer in layers))
-        with self._parts.database.write() as db:
-            leases.take(db, "pull", items, self._lease)
-            here = set(image_rows.committed(db, name, chain))
-        here = self._still_there(driver, here)
-        wanted: list[Plan] = []
-        for plan in plans:
-            if plan.chain_id in here or (not wanted and self._acquired(driver, plan)):
-                self._emit(Progress("exists", plan.blob.digest, plan.blob.size, plan.blob.size))
-            else:
-                wanted.append(plan)
-        self._parts.blobs.drop_partials([plan.blob.digest for plan in wanted])
-        if wanted:
-            from .pipeline import Pipeline
-
-            Pipeline(self._parts, found.source, str(found.reference), self._emit, self._cancel).run(wanted)
-
-    def _still_there(self, driver: StorageDriver, chain_ids: set[str]) -> set[str]:
-        lost: set[str] = set()
-        for chain_id in chain_ids:
-            try:
-                driver.stat(KeyRequest(chain_id, self._cancel))
-            except NotFound:
-                lost.add(chain_id)
-        if lost:
-            self._parts.log.warning("%d layers vanished from %s and are brought again", len(lost), self._parts.default_storage)
-            with self._parts.database.write() as db:
-                image_rows.remove_layers(db, [(self._parts.default_storage, chain_id) for chain_id in lost])
-        return chain_ids - lost
-
-    def _acquired(self, driver: StorageDriver, plan: Plan) -> bool:
-        if not driver.acquire(AcquireRequest(plan.chain_id, plan.parent, plan.blob, self._cancel)):
-            return False
-        size = driver.usage(KeyRequest(plan.chain_id, self._cancel)).size
-        with self._parts.database.write() as db:
-            image_rows.put_layer(db, Committed(self._parts.default_storage, plan.chain_id, plan.parent, plan.diff_id, size),
-                                 time.time())
-        return True
-
-    def _record(self, found: Found, config_bytes: bytes, config: ImageConfig, layers: tuple[LayerRow, ...]) -> None:
+    def _record(self, found: Found, config_bytes: bytes, config: ImageConfig, layers: tuple[LayerRow, ...],
+                lease: str) -> None:
         now = time.time()
         config_digest = found.manifest.config.digest
         image_id = digests.split(config_digest)[1]
@@ -147,9 +95,10 @@ class Pull:
             if any(layer.chain_id not in sizes for layer in layers):
                 raise DigestMismatch(f"a layer of {found.reference} vanished while it was pulled", hint="pull again")
             image_rows.put_image(db, ImageRow(
-                image_id, config_digest, config_bytes, found.descriptor.digest, found.manifest.media_type, found.document,
-                str(config.platform), layers[-1].chain_id if layers else "", sum(sizes.values()),
-                created_seconds(config.created), now, layers))
+                id=image_id, config_digest=config_digest, config=config_bytes, manifest_digest=found.descriptor.digest,
+                manifest_type=found.manifest.media_type, manifest=found.document, platform=str(config.platform),
+                top_chain_id=layers[-1].chain_id if layers else "", size=sum(sizes.values()),
+                created=created_seconds(config.created), pulled=now, layers=layers))
             for name in found.names:
                 image_rows.put_name(db, name, image_id, found.target.digest, now)
             if found.repository:
@@ -158,4 +107,4 @@ class Pull:
             if self._parts.keep_blobs:
                 image_rows.put_blobs(db, [(layer.blob_digest, layer.blob_size, layer.media_type) for layer in layers
                                           if self._parts.blobs.has(layer.blob_digest)])
-            leases.drop(db, [self._lease])
+            leases.drop(db, [lease])

@@ -78,8 +78,10 @@ def image_of(row: sqlite3.Row, default_storage: str) -> Image:
     """
     drivers = _lines(row["drivers"])
     storage = default_storage if default_storage in drivers or not drivers else drivers[0]
-    return Image(row["id"], _lines(row["names"]), _lines(row["digests"]), row["manifest_digest"], row["created"], row["pulled"],
-                 row["size"], row["platform"], row["top_chain_id"], storage, document(row["config"]))
+    return Image(
+        id=row["id"], names=_lines(row["names"]), digests=_lines(row["digests"]), digest=row["manifest_digest"],
+        created=row["created"], pulled=row["pulled"], size=row["size"], platform=row["platform"],
+        top_chain_id=row["top_chain_id"], storage=storage, config_json=document(row["config"]))
 
 
 def _lines(text: str | None) -> tuple[str, ...]:

@@ -63,8 +63,8 @@ def expand(text: str, parts: Parts) -> tuple[Reference, ...]:
 def resolve(text: str, parts: Parts, tls_verify: bool | None, cancel: Cancel) -> Target:
     """Ask the transport what a reference points at; a short name is looked for in each place, in order.
 
-    :raises ConmanError: as :mod:`conman_kernel.slots.transport` says; for a short name, of the first place that failed for
-        another reason than not having it, else the last one's.
+    :raises ConmanError: as :mod:`conman_kernel.slots.transport` says; for a short name, of the first place that refused
+        for another reason than not having it, else of the last.
     """
     candidates = expand(text, parts)
     failed: ConmanError | None = None
@@ -101,8 +101,8 @@ def fetch_manifest(target: Target, platform: Platform, cancel: Cancel) -> Found:
             for layer in parsed.layers:
                 layer_compression(layer.media_type)
             repository, names = naming(reference)
-            return Found(source, reference, repository, names, target.descriptor, descriptor._replace(size=len(data)), parsed,
-                         data)
+            return Found(source, reference, repository, names, target.descriptor, descriptor._replace(size=len(data)),
+                         parsed, data)
         descriptor, content = _step(parsed, platform, reference), None
     raise InvalidInput(f"{reference} is an index within an index, more than {MAX_NESTING} deep")
 

@@ -33,8 +33,8 @@ class Images:
         :param platform: ``os/architecture[/variant]``; None means this machine's.
         :param progress: called with each step, from several threads, one at a time; it must not block for long.
         :param tls_verify: False lets this call accept plain HTTP and unverified TLS.
-        :param policy: ``always`` asks the source; ``missing`` only where the image is not here; ``newer`` asks, but a source
-            that cannot be reached is no error where the image is here; ``never`` does not ask.
+        :param policy: ``always`` asks the source; ``missing`` only where the image is not here; ``newer`` asks, but a
+            source that cannot be reached is no error where the image is here; ``never`` does not ask.
         :returns: the image, complete and named.
         :raises NotFound: no such image, or none for the platform.
         :raises Unauthorized, Unavailable: as the transport says; also no space, or a driver that cannot work.
@@ -75,13 +75,14 @@ class Images:
             here = self._here(reference, platform)
             if here is not None and here.id.startswith(reference.removeprefix("sha256:")):
                 return here
-        return self.pull(reference, platform=platform, progress=progress, tls_verify=tls_verify, cancel=cancel, policy=policy)
+        return self.pull(reference, platform=platform, progress=progress, tls_verify=tls_verify, cancel=cancel,
+                         policy=policy)
 
     def get(self, name_or_id: str) -> Image:
         """An image that is here.
 
-        :param name_or_id: a name (short ones as with podman: below ``localhost``, then each of ``short_names``, then the end of a
-            name), an id, the digits an id begins with, or a digest.
+        :param name_or_id: a name (short ones as with podman: below ``localhost``, then each of ``short_names``, then
+            the end of a name), an id, the digits an id begins with, or a digest.
         :raises NotFound: there is none.
         :raises InvalidInput: several images fit.
         """
@@ -90,8 +91,8 @@ class Images:
     def list(self, filters: Mapping[str, Sequence[str]] | None = None) -> list[Image]:
         """The images that are here, the newest first.
 
-        :param filters: podman's, each with any number of values: ``reference`` (a name or a glob), ``id``, ``dangling``, ``label``,
-            ``before`` and ``since`` (an image). Of equal filters one must fit, of different ones all.
+        :param filters: podman's, each with any number of values: ``reference`` (a name or a glob), ``id``,
+            ``dangling``, ``label``, ``before`` and ``since`` (an image). Of equal ones any must fit, of different ones all.
         :raises InvalidInput: an unknown filter.
         """
         with self._parts.database.read() as db:
@@ -116,6 +117,16 @@ class Images:
 
         place(self._parts, image, cancel if cancel is not None else Cancel())
         return self.get(image.id)
+
+    def inspect(self, image: Image) -> dict[str, object]:
+        """An image as ``podman image inspect`` shows it, JSON-ready."""
+        from .inspect import inspect
+
+        with self._parts.database.read() as db:
+            row = db.execute("SELECT manifest, manifest_type FROM images WHERE id = ?", (image.id,)).fetchone()
+        if row is None:
+            raise _unknown(image.id)
+        return inspect(image, row[0], row[1])
 
     def users(self, image_id: str) -> tuple[tuple[str, str], ...]:
         """Id and name of the containers made from an image."""
@@ -170,11 +181,13 @@ class Images:
 
     def _name_meant(self, image: Image, text: str) -> str:
         # The name that brought us here, or nothing where it was an id or a digest.
-        for name in names_of(parse(text), self._parts) if not _is_id(image, text) else ():
+        if _is_id(image, text):
+            return ""
+        for name in names_of(parse(text), self._parts):
             if name in image.names:
                 return name
-        tail = [name for name in image.names if not _is_id(image, text) and name.endswith(f"/{parse(text).with_default_tag()}")]
-        return tail[0] if tail else ""
+        ending = f"/{parse(text).with_default_tag()}"
+        return next((name for name in image.names if name.endswith(ending)), "")
 
     def _doom(self, db: sqlite3.Connection, image: Image) -> str:
         rows = image_rows.layers_of(db, image.id)

@@ -1,10 +1,18 @@
-"""The slots: one file each, with the protocol, its requests and records, and its promises. This one lists them."""
+"""The slots: one file each, with the protocol, its requests and records, and its promises. This one lists them.
+
+A slot's own file is imported when its first plugin is loaded, not before: most commands need one or two of them.
+"""
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from importlib import import_module
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from . import attach, runtime, storage, transport
+if TYPE_CHECKING:
+    from .attach import Attach
+    from .runtime import Runtime
+    from .storage import StorageDriver
+    from .transport import ImageTransport
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -14,27 +22,32 @@ class Slot(Generic[T_co]):
 
     :ivar group: the entry-point group, such as ``conman.storage``.
     :ivar hook: the hook's name, in :mod:`conman_kernel.hookspecs`.
-    :ivar api: the version of the protocol that this kernel speaks.
-    :ivar members: what an object of the slot must have.
     """
 
-    __slots__ = ("api", "group", "hook", "members")
+    __slots__ = ("_module", "_protocol", "group", "hook")
 
-    def __init__(self, group: str, hook: str, api: int, protocol: type[T_co]) -> None:
+    def __init__(self, group: str, hook: str, module: str, protocol: str) -> None:
         self.group = group
         self.hook = hook
-        self.api = api
-        self.members = tuple(name for name in vars(protocol) if not name.startswith("_"))
+        self._module = module
+        self._protocol = protocol
+
+    @property
+    def api(self) -> int:
+        """The version of the protocol that this kernel speaks."""
+        return int(vars(import_module(self._module, __name__))["API"])
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """What an object of the slot must have."""
+        protocol: object = vars(import_module(self._module, __name__))[self._protocol]
+        return tuple(name for name in vars(protocol) if not name.startswith("_"))
 
 
-TRANSPORT: Slot[transport.ImageTransport] = Slot("conman.transport", "conman_image_transport", transport.API,
-                                                 transport.ImageTransport)  # type: ignore[type-abstract]
-STORAGE: Slot[storage.StorageDriver] = Slot("conman.storage", "conman_storage_driver", storage.API,
-                                            storage.StorageDriver)  # type: ignore[type-abstract]
-RUNTIME: Slot[runtime.Runtime] = Slot("conman.runtime", "conman_runtime", runtime.API,
-                                      runtime.Runtime)  # type: ignore[type-abstract]
-ATTACH: Slot[attach.Attach] = Slot("conman.attach", "conman_attach", attach.API,
-                                   attach.Attach)  # type: ignore[type-abstract]
+TRANSPORT: Slot[ImageTransport] = Slot("conman.transport", "conman_image_transport", ".transport", "ImageTransport")
+STORAGE: Slot[StorageDriver] = Slot("conman.storage", "conman_storage_driver", ".storage", "StorageDriver")
+RUNTIME: Slot[Runtime] = Slot("conman.runtime", "conman_runtime", ".runtime", "Runtime")
+ATTACH: Slot[Attach] = Slot("conman.attach", "conman_attach", ".attach", "Attach")
 
 SLOTS: tuple[Slot[object], ...] = (TRANSPORT, STORAGE, RUNTIME, ATTACH)
 """Every slot of this kernel."""

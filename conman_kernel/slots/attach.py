@@ -1,8 +1,8 @@
 """The slot ``conman.attach``: the person's side of a container's standard streams.
 
 The kernel owns the session: it connects, frames, half-closes and learns the outcome. An attach plugin is handed a
-*connected* session (never a socket path) and the caller's descriptors, and carries bytes, window sizes and signals between the two:
-raw mode, resize, detach keys, end of input. It says *how* it ended.
+*connected* session (never a socket path) and the caller's descriptors, and carries bytes, window sizes and signals
+between the two: raw mode, resize, detach keys, end of input. It says *how* it ended.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Content-addressed blobs: ``<root>/blobs/<algorithm>/<hex>``, each verified (digest and size) before it has that name.
 
-Content on its way lies in ``<root>/ingest/``, named after its digest, so that whoever wants the same content next can go on
-from there; its holder has an exclusive flock on it. It is unverified, never longer than its descriptor says, and becomes
-a blob by rename. Blobs are not synced: who reads one back checks it again, by its digest or its layer's diffID.
+Content on its way lies in ``<root>/ingest/``, named after its digest, so that whoever wants the same content next can
+go on from there; its holder has an exclusive flock on it. It is unverified, never longer than its descriptor says, and
+becomes a blob by rename. Blobs are not synced: who reads one back checks it again, by its digest or its diffID.
 """
 
 from __future__ import annotations
@@ -93,6 +93,14 @@ class Blobs:
         except FileNotFoundError:
             return
 
+    def demote(self, digest: str) -> None:
+        """Let a blob that nobody needs be partial content again: the next pull uses or drops it. None there is no error."""
+        self._layout.ensure(self._layout.ingest)
+        try:
+            os.rename(self.path(digest), self._partial(digest))
+        except FileNotFoundError:
+            return
+
     def ingest(self, descriptor: Descriptor, cancel: Cancel) -> Ingest:
         """Begin (or go on) to take a blob in. Waits while another thread or process takes the same one in.
 
@@ -155,8 +163,8 @@ class Blobs:
 class Ingest:
     """One blob on its way in; a context manager. Used by one thread.
 
-    Left without :meth:`commit`, what was written stays as partial content for the next try, unless there is nothing or it
-    was found to be wrong.
+    Left without :meth:`commit`, what was written stays as partial content for the next try, unless there is nothing or
+    it was found to be wrong.
     """
 
     def __init__(self, fd: int, partial: str, final: str, descriptor: Descriptor, cancel: Cancel) -> None:
@@ -176,7 +184,8 @@ class Ingest:
     def __enter__(self) -> Ingest:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
         fd, self._fd = self._fd, -1
         if fd >= 0:
             if self.offset == 0:

@@ -1,4 +1,4 @@
-"""Images and layers in the index: what is stored, found, marked. Functions over a connection of :class:`~.index.Index`."""
+"""Images and layers in the index: stored, found, marked. Functions over a connection of :class:`~.index.Index`."""
 
 from __future__ import annotations
 
@@ -77,8 +77,8 @@ def by_digest(db: sqlite3.Connection, names: Sequence[str], digest: str) -> sqli
 def by_any_digest(db: sqlite3.Connection, digest: str) -> sqlite3.Row | None:
     """The image whose manifest or index has this digest."""
     found: sqlite3.Row | None = db.execute(
-        f"{_IMAGES} WHERE i.manifest_digest = ? OR i.id IN (SELECT image_id FROM image_digests WHERE digest = ?) LIMIT 1",
-        (digest, digest)).fetchone()
+        f"{_IMAGES} WHERE i.manifest_digest = ?1 OR i.id IN (SELECT image_id FROM image_digests WHERE digest = ?1) "
+        "LIMIT 1", (digest,)).fetchone()
     return found
 
 
@@ -90,8 +90,8 @@ def by_id_prefix(db: sqlite3.Connection, prefix: str, limit: int = 2) -> list[sq
 def by_name_tail(db: sqlite3.Connection, tail: str) -> list[sqlite3.Row]:
     """The images with a name that ends with ``/tail``, by name."""
     escaped = tail.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return db.execute(f"{_IMAGES} JOIN image_names m ON m.image_id = i.id WHERE m.name LIKE ? ESCAPE '\\' ORDER BY m.name",
-                      (f"%/{escaped}",)).fetchall()
+    return db.execute(f"{_IMAGES} JOIN image_names m ON m.image_id = i.id WHERE m.name LIKE ? ESCAPE '\\' "
+                      "ORDER BY m.name", (f"%/{escaped}",)).fetchall()
 
 
 def every(db: sqlite3.Connection) -> list[sqlite3.Row]:
@@ -118,23 +118,23 @@ def config_of(db: sqlite3.Connection, image_id: str) -> bytes | None:
 
 def layers_of(db: sqlite3.Connection, image_id: str) -> list[LayerRow]:
     """An image's layers, lowest first."""
-    rows = db.execute("SELECT chain_id, diff_id, blob_digest, blob_size, media_type FROM image_layers WHERE image_id = ? "
-                      "ORDER BY position", (image_id,))
+    rows = db.execute("SELECT chain_id, diff_id, blob_digest, blob_size, media_type FROM image_layers "
+                      "WHERE image_id = ? ORDER BY position", (image_id,))
     return [LayerRow(*row) for row in rows]
 
 
 def put_image(db: sqlite3.Connection, image: ImageRow) -> None:
     """Store an image, or renew what is stored of it. Its names are kept."""
     db.execute(
-        "INSERT INTO images (id, config_digest, config, manifest_digest, manifest_type, manifest, platform, top_chain_id, "
-        "size, created, pulled) VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET "
-        "manifest_digest = excluded.manifest_digest, manifest_type = excluded.manifest_type, manifest = excluded.manifest, "
-        "size = excluded.size, pulled = excluded.pulled",
+        "INSERT INTO images (id, config_digest, config, manifest_digest, manifest_type, manifest, platform, "
+        "top_chain_id, size, created, pulled) VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET "
+        "manifest_digest = excluded.manifest_digest, manifest_type = excluded.manifest_type, "
+        "manifest = excluded.manifest, size = excluded.size, pulled = excluded.pulled",
         (image.id, image.config_digest, _stored(image.config), image.manifest_digest, image.manifest_type,
          _stored(image.manifest), image.platform, image.top_chain_id, image.size, image.created, image.pulled))
     db.execute("DELETE FROM image_layers WHERE image_id = ?", (image.id,))
-    db.executemany("INSERT INTO image_layers (image_id, position, chain_id, diff_id, blob_digest, blob_size, media_type) "
-                   "VALUES (?,?,?,?,?,?,?)", [(image.id, n, *layer) for n, layer in enumerate(image.layers)])
+    db.executemany("INSERT INTO image_layers (image_id, position, chain_id, diff_id, blob_digest, blob_size, "
+                   "media_type) VALUES (?,?,?,?,?,?,?)", [(image.id, n, *row) for n, row in enumerate(image.layers)])
 
 
 def _stored(data: bytes) -> str | bytes:
@@ -147,14 +147,16 @@ def _stored(data: bytes) -> str | bytes:
 
 def put_name(db: sqlite3.Connection, name: str, image_id: str, target_digest: str, now: float) -> None:
     """Let a name point at an image; the image it pointed at before keeps its other names."""
-    db.execute("INSERT INTO image_names (name, image_id, target_digest, updated) VALUES (?,?,?,?) ON CONFLICT (name) DO UPDATE "
-               "SET image_id = excluded.image_id, target_digest = excluded.target_digest, updated = excluded.updated",
+    db.execute("INSERT INTO image_names (name, image_id, target_digest, updated) VALUES (?,?,?,?) "
+               "ON CONFLICT (name) DO UPDATE SET image_id = excluded.image_id, "
+               "target_digest = excluded.target_digest, updated = excluded.updated",
                (name, image_id, target_digest, now))
 
 
 def put_digest(db: sqlite3.Connection, repository: str, digest: str, image_id: str) -> None:
     """Let ``repository@digest`` stand for an image."""
-    db.execute("INSERT OR REPLACE INTO image_digests (name, digest, image_id) VALUES (?,?,?)", (repository, digest, image_id))
+    db.execute("INSERT OR REPLACE INTO image_digests (name, digest, image_id) VALUES (?,?,?)",
+               (repository, digest, image_id))
 
 
 def remove_name(db: sqlite3.Connection, name: str) -> None:
@@ -171,7 +173,8 @@ def remove_image(db: sqlite3.Connection, image_id: str) -> None:
 
 def users(db: sqlite3.Connection, image_id: str) -> list[tuple[str, str]]:
     """Id and name of the containers made from an image."""
-    return [(row[0], row[1]) for row in db.execute("SELECT id, name FROM containers WHERE image_id = ? ORDER BY num", (image_id,))]
+    rows = db.execute("SELECT id, name FROM containers WHERE image_id = ? ORDER BY num", (image_id,))
+    return [(row[0], row[1]) for row in rows]
 
 
 def committed(db: sqlite3.Connection, driver: str, chain_ids: Sequence[str]) -> dict[str, int]:
@@ -183,8 +186,8 @@ def committed(db: sqlite3.Connection, driver: str, chain_ids: Sequence[str]) -> 
 
 def drivers_of(db: sqlite3.Connection, chain_ids: Sequence[str]) -> list[tuple[str, str]]:
     """Driver and chain id of every copy of these layers."""
-    return [(row[0], row[1]) for row in
-            db.execute(f"SELECT driver, chain_id FROM layers WHERE chain_id IN ({_marks(chain_ids)})", tuple(chain_ids))]
+    rows = db.execute(f"SELECT driver, chain_id FROM layers WHERE chain_id IN ({_marks(chain_ids)})", tuple(chain_ids))
+    return [(row[0], row[1]) for row in rows]
 
 
 def put_layer(db: sqlite3.Connection, layer: Committed, now: float) -> None:
@@ -231,4 +234,5 @@ def unused_blobs(db: sqlite3.Connection, digests: Iterable[str], leased: Collect
     """Which of the blobs no image and none of ``leased`` needs."""
     needs = ("SELECT 1 FROM image_layers WHERE blob_digest = ?1 UNION ALL "
              "SELECT 1 FROM images WHERE config_digest = ?1 OR manifest_digest = ?1 LIMIT 1")
-    return [digest for digest in dict.fromkeys(digests) if digest not in leased and db.execute(needs, (digest,)).fetchone() is None]
+    return [digest for digest in dict.fromkeys(digests)
+            if digest not in leased and db.execute(needs, (digest,)).fetchone() is None]

@@ -53,9 +53,10 @@ class Archive:
     :param source: the uncompressed stream.
     :param max_header: bytes of one extended header.
     :param max_entries: entries after which it is refused.
+    :param max_size: bytes that all files together may read as (sparse ones read as more than the stream holds).
     """
 
-    def __init__(self, source: Source, max_header: int, max_entries: int) -> None:
+    def __init__(self, source: Source, max_header: int, max_entries: int, max_size: int) -> None:
         self._source = source
         self._chunk = b""
         self._view = memoryview(b"")
@@ -66,6 +67,7 @@ class Archive:
         self._entry = Entry()
         self._max_header = max_header
         self._max_entries = max_entries
+        self._max_size = self._room = max_size
         self.count = 0
 
     def next(self) -> Entry | None:
@@ -243,3 +245,6 @@ class Archive:
             entry.name = found.name or entry.name
         if entry.segments is not None:
             check(entry.segments, entry.stored, entry.size, show(entry.name))
+        self._room -= entry.size
+        if self._room < 0:
+            raise Refused(f"the layer's files are bigger than {self._max_size} bytes")

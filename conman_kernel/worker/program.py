@@ -76,7 +76,7 @@ def _unpack(job: Mapping[str, object]) -> dict[str, object]:
     assert isinstance(limits, dict)
     overlay, alone = job["whiteouts"] == "overlay", not job["merged"] and not job["base"]
     source = Source(_int(job["blob"]), limits["size"], _progress() if job["progress"] else None)
-    archive = Archive(source, limits["header"], limits["entries"])
+    archive = Archive(source, limits["header"], limits["entries"], limits["size"])
     unpacker = Unpacker(_int(job["target"]), overlay=overlay, alone=alone, base=bool(job["base"]),
                         depth=limits["depth"], path=limits["path"])
     why, digest = "", ""
