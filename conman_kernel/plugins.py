@@ -106,7 +106,7 @@ class Plugins:
         raise self._not_installed("any slot", name)
 
     def check_options(self) -> Iterator[ConmanError]:
-        """Load every plugin that is selected or has a ``[plugin.NAME]`` table, and yield what is wrong with its options or itself."""
+        """Load every plugin that is selected or has a ``[plugin.NAME]`` table; yield what is wrong with it or its options."""
         wanted = {(slot, name) for slot in SLOTS for name in self._selected(slot)}
         for name in self._config.plugin_options:
             owners = [slot for slot in SLOTS if self._discovery.find(slot.group, name)]

@@ -38,7 +38,8 @@ class VerbCommand(click.Command):
 
         current = click.get_current_context()
         values = self.values(current, params)
-        before = current.find_object(Values) or Values({}, {o.key: None for o in OPTIONS}, ())
+        above = current.find_object(Context)
+        before = above.settings if above is not None else Values({}, {option.key: None for option in OPTIONS}, ())
         current.exit(run_verb(Context(f"conman {self.name}", merged(before, values)), self.verb, values))
 
     def values(self, current: click.Context, params: dict[str, object]) -> Values:
@@ -170,7 +171,8 @@ def application() -> click.Group:
 def _remember(context: click.Context, /, **params: object) -> None:
     given: dict[str, Value] = {option.key: str(params[_parameter(option.long)]) for option in OPTIONS
                                if params.get(_parameter(option.long)) is not None}
-    context.obj = Values(given, {option.key: None for option in OPTIONS}, ())
+    context.obj = Context("conman", Values(given, {option.key: None for option in OPTIONS}, ()))
+    context.call_on_close(context.obj.close)
 
 
 def help_text(words: list[str]) -> str:

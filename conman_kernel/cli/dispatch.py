@@ -29,7 +29,7 @@ def dispatch(argv: Sequence[str], shim: Shim | None = None) -> int:
     :param shim: launched early, see :mod:`.early`; closed here where no verb takes it.
     :returns: the exit code; ``docs/exit-codes.md`` says what it means.
     """
-    debug = "debug" in argv or "--log-level=debug" in argv or os.environ.get("CONMAN_LOG_LEVEL") == "debug"
+    debug = _debugging(argv)
     try:
         if "_CONMAN_COMPLETE" in os.environ:
             from .click_app import complete
@@ -60,6 +60,13 @@ def dispatch(argv: Sequence[str], shim: Shim | None = None) -> int:
     finally:
         if shim is not None:
             shim.close()  # once more where a context had it, which does nothing
+
+
+def _debugging(argv: Sequence[str]) -> bool:
+    """Whether tracebacks are wanted. Asked before anything is parsed: parsing may be what fails."""
+    pairs = zip(argv, [*argv[1:], ""])
+    return os.environ.get("CONMAN_LOG_LEVEL") == "debug" or any(
+        word == "--log-level=debug" or (word == "--log-level" and value == "debug") for word, value in pairs)
 
 
 def _dispatch(argv: list[str], shim: Shim | None) -> int:

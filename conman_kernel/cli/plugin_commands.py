@@ -1,6 +1,8 @@
 """Verbs that other distributions bring: entry points of ``conman.commands``, click commands by the verb's name.
 
 They are looked for only where no verb of conman's own has the name, so that nobody can put himself in front of ``rm``.
+Such a command finds a :class:`~conman_kernel.cli.context.Context` in click's ``obj``: ``context.obj.conman()`` is the
+kernel with the global options applied.
 """
 
 from __future__ import annotations

@@ -51,3 +51,10 @@ def size(count: int, gap: str = " ") -> str:
 def utc(seconds: float) -> str:
     """A time as RFC 3339 in UTC, whole seconds: ``2026-11-23T22:53:08Z``."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def go_time(seconds: float) -> str:
+    """A time as Go prints it: ``2026-11-23 22:53:08.5 +0000 UTC``."""
+    whole = int(seconds)
+    fraction = f"{seconds - whole:.6f}"[1:].rstrip("0").rstrip(".") if seconds > whole else ""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(whole)) + fraction + " +0000 UTC"

@@ -79,8 +79,8 @@ def _follow(context: Context, row: ContainerRow, started: _Exec, options: ExecOp
         started.shim.release()
         return RunOutcome(started.id, "detached", None)
     # The process runs already: the exec of an OCI runtime has no separate start. The shim holds its output for the first session.
-    session = connect(started.folder + "/attach.sock", stdin=options.stdin_open and streams.stdin >= 0, stdout=streams.stdout >= 0,
-                      stderr=streams.stderr >= 0, foreground=True, cancel=cancel)
+    session = connect(started.folder + "/attach.sock", stdin=options.stdin_open and streams.stdin >= 0,
+                      stdout=streams.stdout >= 0, stderr=streams.stderr >= 0, foreground=True, cancel=cancel)
     started.shim.started()
     try:
         end = context.attach().run(AttachRequest(

@@ -84,7 +84,8 @@ def _host_config(context: Context, row: ContainerRow, options: ContainerOptions)
         "LogConfig": {"Type": driver, "Config": None, "Path": log_file(context, row) if driver == "cri" else "", "Tag": "",
                       "Size": "0B"},
         "NetworkMode": options.network, "PortBindings": {}, "RestartPolicy": {"Name": "", "MaximumRetryCount": 0},
-        "AutoRemove": options.remove, "CapAdd": list(options.cap_add), "CapDrop": list(options.cap_drop), "Dns": list(options.dns),
+        "AutoRemove": options.remove, "CapAdd": list(options.cap_add), "CapDrop": list(options.cap_drop),
+        "Dns": list(options.dns),
         "DnsOptions": list(options.dns_options), "DnsSearch": list(options.dns_search),
         "ExtraHosts": [f"{name}:{address}" for name, address in options.add_hosts], "GroupAdd": list(options.groups),
         "IpcMode": options.ipc or "private", "PidMode": options.pid or "private", "UTSMode": options.uts or "private",
@@ -110,7 +111,8 @@ def _caps(context: Context, options: ContainerOptions, kind: str, user: str) -> 
 
 def _exec_ids(context: Context, row: ContainerRow) -> list[str]:
     with context.index.read() as connection:
-        return [str(r[0]) for r in connection.execute("SELECT id FROM exec_sessions WHERE container_id = ? ORDER BY created", (row.id,))]
+        found = connection.execute("SELECT id FROM exec_sessions WHERE container_id = ? ORDER BY created", (row.id,))
+        return [str(r[0]) for r in found]
 
 
 def _storage(context: Context, row: ContainerRow, running: bool) -> dict[str, object]:

@@ -37,7 +37,8 @@ class Containers:
         self._images_of = images_of
         self._reconciled = False
 
-    def create(self, image: ImageLike | str, options: ContainerOptions | None = None, *, cancel: Cancel | None = None) -> Container:
+    def create(self, image: ImageLike | str, options: ContainerOptions | None = None, *,
+               cancel: Cancel | None = None) -> Container:
         """Make a container without starting it.
 
         :param image: what :meth:`.Images.pull` returned, or the name or id of an image that is here.

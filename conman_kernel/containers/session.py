@@ -149,10 +149,11 @@ class SocketSession:
         if not self.stdin_open or self._input_ended:
             return len(data)
         taken = 0
+        view = memoryview(data)
         while taken < len(data) and self._window > 0:
-            piece = data[taken:taken + min(PAYLOAD, self._window)]
+            piece = view[taken:taken + min(PAYLOAD, self._window)]
             try:
-                self._connection.send(b"\x02" + piece, _socket.MSG_NOSIGNAL)
+                self._connection.sendmsg((bytes((_STDIN,)), piece), (), _socket.MSG_NOSIGNAL)
             except OSError:
                 break  # full; or broken, and then receive() says so
             taken += len(piece)

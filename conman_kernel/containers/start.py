@@ -159,7 +159,10 @@ def _running(context: Context, row: ContainerRow, pid: int, shim: Shim) -> Conta
 
 
 def _undo(context: Context, before: ContainerRow, row: ContainerRow, shim: Shim, error: BaseException) -> None:
-    """After a failure: what was made so far is taken down, and the row says as before. The caller's token does not cut this short."""
+    """After a failure: what was made so far is taken down, and the row says as before.
+
+    The caller's token does not cut this short.
+    """
     from .cleanup import remove, stop_leftovers, take_down
 
     cancel = Cancel()

@@ -126,7 +126,10 @@ def _wait_once(context: Context, row: ContainerRow, cancel: Cancel) -> None:
 
 
 def end_descriptor(row: ContainerRow) -> int:
-    """A descriptor that becomes readable once nothing more will be written to the container's log; -1 where that is so already."""
+    """A descriptor that becomes readable once nothing more will be written to the container's log.
+
+    :returns: -1 where that is so already.
+    """
     return open_pidfd(row.shim_pid, row.shim_start)
 
 

@@ -22,6 +22,16 @@ def test_attached_before_the_start_nothing_is_lost_and_streams_stay_apart(rig) -
     assert rig.exited()["code"] == "3"
 
 
+def test_what_was_said_while_create_still_ran_is_not_lost(rig) -> None:
+    script = "sh -c 'echo early >&2; touch \"$0\"; exec sleep 100' \"$1\" & echo $! > \"$0\"; " \
+             "while ! test -e \"$1\"; do sleep 0.01; done"
+    rig.configure(["sh", "-c", script, rig.path("pid"), rig.path("flag")])
+    rig.created()
+    client = rig.attach()
+    rig.say("started")
+    assert client.frame() == (0x84, b"early\n")
+
+
 def test_output_and_exit_in_the_same_instant(rig) -> None:
     rig.configure(rig.runtime("sh", "-c", "head -c 300000 /dev/zero; printf end"))
     rig.created()

@@ -13,7 +13,7 @@ from ..go_format import json_text, render, wants_json
 from ..several import split_filters
 from ..table import table
 from ..values import Values
-from ..wording import ago, size, utc
+from ..wording import ago, go_time, size, utc
 
 if TYPE_CHECKING:
     from ...images.records import Image
@@ -129,7 +129,8 @@ def _row(line: _Line, now: float, *, whole: bool) -> dict[str, object]:
         "Digest": image.digest,
         "Created": ago(image.created, now),
         "CreatedSince": ago(image.created, now),
-        "CreatedAt": utc(image.created),
+        "CreatedAt": go_time(image.created),
+        "CreatedTime": go_time(image.created),
         "Size": size(image.size),
         "VirtualSize": size(image.size),
         "Names": list(image.names),

@@ -13,7 +13,7 @@ from ..go_format import json_text, render, wants_json
 from ..several import split_filters
 from ..table import table, truncated
 from ..values import Values
-from ..wording import ago, utc
+from ..wording import ago, go_time
 
 if TYPE_CHECKING:
     from ...containers.container import Container
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _NEVER = -62135596800
 """Go's zero time as Unix seconds: what podman's JSON says of a time that has not come."""
 
-_HEADINGS = {"ID": "CONTAINER ID", "RunningFor": "CREATED", "CreatedHuman": "CREATED", "Pid": "PID",
+_HEADINGS = {"ID": "CONTAINER ID", "RunningFor": "RUNNING FOR", "CreatedHuman": "CREATED", "Pid": "PID",
              "ImageID": "IMAGE ID",
              "ExitCode": "EXIT CODE", "CreatedAt": "CREATED AT", "StartedAt": "STARTED AT"}
 
@@ -120,9 +120,9 @@ def _row(container: Container, now: float, *, whole: bool) -> dict[str, object]:
         "Image": container.image_name,
         "ImageID": container.image_id,
         "Command": _command(container, whole=whole),
-        "CreatedAt": utc(container.created),
+        "CreatedAt": go_time(container.created),
         "CreatedHuman": ago(container.created, now),
-        "Created": ago(container.created, now),
+        "Created": go_time(container.created),
         "RunningFor": ago(container.created, now),
         "StartedAt": int(container.started),
         "ExitedAt": int(container.finished),
@@ -132,8 +132,8 @@ def _row(container: Container, now: float, *, whole: bool) -> dict[str, object]:
         "State": container.state,
         "Status": status(container, now),
         "Names": container.name,
-        "Labels": ",".join(f"{key}={container.labels[key]}" for key in sorted(container.labels)),
-        "Mounts": ",".join(mount.target for mount in container.options.mounts),
+        "Labels": container.labels,
+        "Mounts": [mount.target for mount in container.options.mounts],
         "Networks": "",
         "Ports": "",
         "Pid": container.pid,

@@ -71,8 +71,10 @@ def stop_signal(options: ContainerOptions, image: ImageParts) -> int:
 
 def signal_number(text: str) -> int:
     """``SIGTERM``, ``term``, ``15``, ``SIGRTMIN+3`` -> its number; 0 where there is no such signal."""
+    if not text:
+        return 0
     if text.isascii() and text.isdigit():
-        return int(text) if 0 < int(text) <= 64 else 0
+        return int(text) if len(text) < 4 and 0 < int(text) <= 64 else 0
     import signal
 
     name = text.upper() if text.upper().startswith("SIG") else "SIG" + text.upper()

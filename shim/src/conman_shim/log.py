@@ -38,24 +38,26 @@ class CriLog:
         head = b"%b.%09dZ %b " % (self._stamp, now % 1_000_000_000, _NAMES[stream])
         end = data.rfind(b"\n")
         if end < 0:
-            self._append(b"%bP %b\n" % (head, data))
+            self._append([head, b"P ", data, b"\n"])
             return
         full = head + b"F "
-        lines = full + data[:end].replace(b"\n", b"\n" + full)
-        if end == len(data) - 1:
-            self._append(lines + b"\n")
-        else:
-            self._append(b"%b\n%bP %b\n" % (lines, head, data[end + 1:]))
+        parts = [full, data[:end].replace(b"\n", b"\n" + full), b"\n"]
+        if end < len(data) - 1:
+            parts += [head, b"P ", data[end + 1:], b"\n"]
+        self._append(parts)
 
-    def _append(self, records: bytes) -> None:
+    def _append(self, parts: list[bytes]) -> None:
+        # Gathered by the kernel: joining such big pieces costs more than reading, formatting and writing them.
         if self._torn:
-            records = b"\n" + records
+            parts.insert(0, b"\n")
+        size = sum(map(len, parts))
         done = 0
         try:
-            while done < len(records):
-                done += os.write(self._fd, records[done:] if done else records)
+            done = os.writev(self._fd, parts)
+            while done < size:
+                done += os.write(self._fd, b"".join(parts)[done:])
         except OSError as error:
-            self.lost += len(records) - done
+            self.lost += size - done
             self.why = error.strerror or "unknown"
             self._torn = self._torn or done > 0
             return

@@ -70,7 +70,7 @@ class Session:
         if not self.foreground and self._lying + len(data) > QUEUE:
             self._drop(f"this session was dropped: it left more than {QUEUE} bytes of output lying")
             return
-        self._send(bytes((frames.STDOUT if stream == 1 else frames.STDERR,)) + data)
+        self._send(bytes((frames.STDOUT if stream == 1 else frames.STDERR,)), data)
 
     def widen(self, count: int) -> None:
         """So much input was taken: the client may send as much again. Told in lumps, not for every key."""
@@ -119,18 +119,19 @@ class Session:
         except OSError:
             return
 
-    def _send(self, frame: bytes) -> None:
+    def _send(self, frame: bytes, data: bytes = b"") -> None:
         if self._connection.fileno() < 0:
             return
         if not self._queue:
             try:
-                self._connection.send(frame, _socket.MSG_NOSIGNAL)
+                self._connection.sendmsg((frame, data), (), _socket.MSG_NOSIGNAL)
                 return
             except BlockingIOError:
                 pass  # queued below
             except OSError:
                 self.close()
                 return
+        frame += data
         self._queue.append(frame)
         self._lying += len(frame)
         self._watch()

@@ -50,6 +50,7 @@ class Supervisor(Container):
         self._input: Input | None = None
         self._early_input: list[bytes] = []
         self._early_end = False
+        self._early_output = b""
         self._started = self._released = self._done = False
         self._reading = False
         self._log: CriLog | NoLog = NoLog()
@@ -71,6 +72,8 @@ class Supervisor(Container):
         if not self._started:
             self.kill(_signal.SIGKILL)  # the kernel died, or gave up, between create and start
         self._reading = True
+        if self._early_output:
+            self._output(2, self._early_output)
         self._press()
         while self._pid not in self._reaped:
             self._loop.turn()
@@ -132,8 +135,7 @@ class Supervisor(Container):
         finally:
             creation.close()
         self._take_streams(standard)
-        if creation.early:
-            self._output(2, creation.early)
+        self._early_output = creation.early
 
     def _take_streams(self, standard: Standard) -> None:
         terminal = self._config.terminal

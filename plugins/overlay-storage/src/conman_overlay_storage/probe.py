@@ -55,14 +55,15 @@ def file_system(folder: str) -> str:
 
 def _try(folder: str, kind: str) -> No | None:
     name = os.path.join(folder, f".conman-probe-{os.getpid()}")
-    os.mkdir(name, 0o700)
     try:
-        os.setxattr(name, "trusted.overlay.opaque", b"y")
-        os.mknod(os.path.join(name, "w"), stat.S_IFCHR, 0)
-        os.unlink(os.path.join(name, "w"))
+        os.mkdir(name, 0o700)
+        try:
+            os.setxattr(name, "trusted.overlay.opaque", b"y")
+            os.mknod(os.path.join(name, "w"), stat.S_IFCHR, 0)
+            os.unlink(os.path.join(name, "w"))
+        finally:
+            os.rmdir(name)
     except OSError as error:
         words = os.strerror(error.errno or 0).lower()
         return No(f"{folder} ({kind or 'an unknown file system'}) cannot hold overlayfs's marks: {words}", _HINT)
-    finally:
-        os.rmdir(name)
     return None

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conman_crun_runtime.query import from_features, from_version
+from conman_crun_runtime.runtime import CrunRuntime, Options, hybrid_controllers, open_runtime, probe
+from conman_crun_runtime.texts import exit_code
+from conman_kernel.cancel import Cancel
+from conman_kernel.errors import Unavailable
+from conman_kernel.slots.provider import PluginContext
+from conman_kernel.slots.runtime import render
+
+HYBRID = ("31 25 0:27 / /sys/fs/cgroup ro - tmpfs tmpfs ro\n36 31 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
+          "37 31 0:33 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n")
+
+
+def context(**options: object) -> PluginContext[Options]:
+    return PluginContext(name="crun-runtime", options=Options(**options), state_dir="", run_dir="",  # type: ignore[arg-type]
+                         log=logging.getLogger("test"))
+
+
+def test_command_lines() -> None:
+    places = {"root": "/r", "log": "/l", "id": "c1", "bundle": "/b", "pid_file": "/p", "process": "/x.json", "signal": "15"}
+    commands = CrunRuntime("/usr/bin/crun").commands(systemd_cgroup=True)
+    start = ["/usr/bin/crun", "--root", "/r", "--log", "/l", "--log-format", "json", "--systemd-cgroup"]
+    assert render(commands.create, places) == [*start, "create", "--bundle", "/b", "--pid-file", "/p", "c1"]
+    assert render(commands.exec, places) == [*start, "exec", "--detach", "--process", "/x.json", "--pid-file", "/p", "c1"]
+    assert render(commands.force_delete, places) == [*start, "delete", "--force", "c1"]
+
+
+@pytest.mark.parametrize(("message", "code"), [
+    # 1.8.1
+    ("executable file `nono` not found in $PATH: No such file or directory", 127),
+    ("open executable: Operation not permitted", 126), ("open executable: Permission denied", 126),
+    ("exec container process `/garb`: Exec format error", 126),
+    ("exec container process (missing dynamic library?) `/script`: No such file or directory", 127),
+    # 0.x and 1.15
+    ("executable file not found in $PATH: No such file or directory", 127),
+    ("executable file `nono` not found: No such file or directory", 127),
+    ("chdir to `/nope`: No such file or directory", 126),
+    # About something else.
+    ("open `/nope`: No such file or directory", 125),
+    ("cgroups in hybrid mode not supported, drop all controllers from cgroupv2", 125),
+    ("create keyring `x`: Operation not permitted", 125), ("", 125)])
+def test_texts(message: str, code: int) -> None:
+    assert exit_code(message) == code
+
+
+def test_hybrid_hosts_are_recognised(tmp_path: Path) -> None:
+    folder = tmp_path / "sys/fs/cgroup/unified"
+    folder.mkdir(parents=True)
+    assert hybrid_controllers(HYBRID, str(tmp_path)) == ""
+    (folder / "cgroup.controllers").write_text("hugetlb\n")
+    assert hybrid_controllers(HYBRID, str(tmp_path)) == "hugetlb"
+    (folder / "cgroup.controllers").write_text("\n")
+    assert hybrid_controllers(HYBRID, str(tmp_path)) == ""
+    assert hybrid_controllers(HYBRID.rsplit("37 ", 1)[0], str(tmp_path)) == ""
+
+
+def test_a_missing_binary() -> None:
+    answer = probe(context(binary="no-such-crun"))
+    assert answer is not None and "apt-get install crun" in answer.hint
+
+
+def test_features_of_the_real_binary() -> None:
+    assert open_runtime(context()).binary, "install crun"
+    features = open_runtime(context()).features(Cancel(30))
+    assert features.version.startswith("crun version ")
+    assert features.seccomp and features.cgroup_v1
+
+
+def test_features_of_builds_without() -> None:
+    text = "crun version 1.8.1\ncommit: x\nrundir: /run/crun\nspec: 1.0.0\n+SYSTEMD +SELINUX +CAP +SECCOMP +EBPF +CRIU +YAJL\n"
+    found = from_version(text)
+    assert found == ("crun version 1.8.1", "1.0.0", True, True, True, True, False, True)
+    assert from_version("crun version 0.1\n") == ("crun version 0.1", "1.0.0", True, False, False, False, False, False)
+    document = {"ociVersionMax": "1.1.0", "linux": {"cgroup": {"v1": True, "v2": True, "systemd": True},
+                                                    "seccomp": {"enabled": True}, "apparmor": {"enabled": True}}}
+    assert from_features(document, "crun version 1.15", criu=False) == (
+        "crun version 1.15", "1.1.0", True, True, True, True, True, False)
+    with pytest.raises(Unavailable):
+        CrunRuntime("/nope/crun").features(Cancel(5))
+
+
+def bundle(folder: Path) -> Path:
+    """A container that runs busybox's true; its own cgroup, as crun wants it."""
+    busybox = next(p for p in ("/bin/busybox", "/usr/bin/busybox") if os.path.exists(p))
+    (folder / "rootfs/bin").mkdir(parents=True)
+    (folder / "rootfs/bin/true").write_bytes(Path(busybox).read_bytes())
+    (folder / "rootfs/bin/true").chmod(0o755)
+    make = ("import json, sys\nfrom conman_kernel.oci.runtime.options import ContainerOptions\n"
+            "from conman_kernel.oci.runtime.request import SpecRequest, User\n"
+            "from conman_kernel.oci.runtime.spec import build_spec\nfrom conman_kernel.containers.hostfacts import read_facts\n"
+            "folder, name = sys.argv[1:]\n"
+            "request = SpecRequest(id=name, name='x', hostname='x', rootfs=folder + '/rootfs', user=User(), facts=read_facts(),\n"
+            "    options=ContainerOptions(command=('/bin/true',)), cgroups_path='/conman/' + name)\n"
+            "json.dump(build_spec(request), open(folder + '/config.json', 'w'))\n")
+    (folder / "make.py").write_text(make)
+    return folder
+
+
+def crun(folder: Path, name: str, *prepare: str) -> subprocess.CompletedProcess[str]:
+    """Run the container in a mount namespace of its own, after some preparation there."""
+    steps = [*prepare, f"{sys.executable} {folder}/make.py {folder} {name}",
+             f"exec crun --root {folder}/state run --bundle {folder} {name}"]
+    return subprocess.run(["unshare", "--mount", "sh", "-ec", "\n".join(steps)], capture_output=True, text=True, timeout=60,
+                          check=False)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="crun needs root to make cgroups")
+def test_the_probe_tells_the_truth_about_this_host(tmp_path: Path) -> None:
+    """What the probe says is what crun does: here, and where the unified hierarchy is not mounted."""
+    answer = probe(context())
+    done = crun(bundle(tmp_path), f"crun-a-{os.getpid()}")
+    assert (answer is None) == (done.returncode == 0), (answer, done)
+    if answer is not None:
+        assert "hybrid" in done.stderr
+        assert "/sys/fs/cgroup/unified" in answer.reason
+        done = crun(tmp_path, f"crun-b-{os.getpid()}", "umount /sys/fs/cgroup/unified")
+        assert done.returncode == 0, done.stderr
+        code = ("import sys; sys.path[:0] = sys.argv[1].split(':')\nimport logging\n"
+                "from conman_crun_runtime.runtime import Options, probe\nfrom conman_kernel.slots.provider import PluginContext\n"
+                "print(probe(PluginContext(name='c', options=Options(), state_dir='', run_dir='', log=logging.getLogger())))")
+        (tmp_path / "probe.py").write_text(code)
+        there = subprocess.run(["unshare", "--mount", "sh", "-ec", f"umount /sys/fs/cgroup/unified\n"
+                                f"exec {sys.executable} {tmp_path}/probe.py {':'.join(p for p in sys.path if p)}"],
+                               capture_output=True, text=True, timeout=60, check=False)
+        assert there.stdout.strip() == "None", there

@@ -1,0 +1,125 @@
+"""Both drivers on real mounts, in memory and on ext4 through a loop device."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Callable, Iterator, TypeVar
+
+import pytest
+
+from conman_kernel.cancel import Cancel
+from conman_kernel.mounts import mount_all, unmount
+from conman_kernel.slots.provider import PluginContext
+from conman_kernel.slots.storage import CommitRequest, KeyRequest, PrepareRequest, StorageDriver, Whiteouts
+from conman_kernel.worker.client import Worker
+from conman_kernel.worker.jobs import UnpackRequest, UnpackResult
+
+T = TypeVar("T")
+
+
+def open_driver(name: str, state: Path, **options: object) -> StorageDriver:
+    """As the kernel opens it, without discovery."""
+    from importlib import import_module
+
+    provider = import_module(f"conman_{name}_storage").conman_storage_driver()
+    table = {option.name: option.default for option in provider.options} | options
+    context = PluginContext(name=f"{name}-storage", options=table, state_dir=str(state), run_dir=str(state) + "-run",
+                            log=logging.getLogger("test"))
+    assert provider.probe(context) is None
+    driver: StorageDriver = provider.open(context)
+    return driver
+
+
+class Store:
+    """A driver, and what the kernel does with it."""
+
+    def __init__(self, driver: StorageDriver, scratch: Path) -> None:
+        self.driver = driver
+        self._scratch = scratch
+        self.results: list[UnpackResult] = []
+
+    def mounted(self, key: str, action: Callable[[str], T]) -> T:
+        """Mount a snapshot, act on the mount point, unmount."""
+        target = tempfile.mkdtemp(dir=self._scratch)
+        mount_all(self.driver.mounts(KeyRequest(key, Cancel(60))), target)
+        try:
+            return action(target)
+        finally:
+            unmount(target)
+            os.rmdir(target)
+
+    def _write(self, blob: bytes | Path, folder: str, *, merged: bool, base: bool, form: Whiteouts) -> UnpackResult:
+        path = blob if isinstance(blob, Path) else self._scratch / "blob"
+        if isinstance(blob, bytes):
+            path.write_bytes(blob)
+        source, target = os.open(path, os.O_RDONLY), os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            return Worker().unpack(UnpackRequest(source, target, "", form, Cancel(120), merged=merged, base=base))
+        finally:
+            os.close(source)
+            os.close(target)
+
+    def add(self, name: str, parent: str | None, blob: bytes | Path, *, before_parent: bool = False) -> Callable[[], None]:
+        """Unpack a layer as the kernel does; returns what commits it (already called unless ``before_parent``)."""
+        driver, key = self.driver, f"unpack-{name}"
+        snapshot = driver.prepare(PrepareRequest(key, parent, Cancel(60)))
+        assert snapshot.layer_path is not None
+        merged = driver.whiteouts is Whiteouts.APPLIED
+        result = self._write(blob, snapshot.layer_path, merged=merged, base=parent is None, form=driver.whiteouts)
+        self.results.append(result)
+
+        def again() -> None:
+            driver.remove(KeyRequest(key, Cancel(60)))
+            driver.prepare(PrepareRequest(key, parent, Cancel(60)))
+            self.mounted(key, lambda folder: self._write(blob, folder, merged=True, base=False, form=Whiteouts.APPLIED))
+
+        def commit() -> None:
+            if result.needs_parent:
+                again()
+            driver.commit(CommitRequest(key, name, Cancel(60)))
+
+        if not before_parent:
+            commit()
+        return commit
+
+
+def _loop_ext4(folder: Path) -> None:
+    image = folder.parent / f"{folder.name}.img"
+    with open(image, "wb") as file:
+        file.truncate(96 << 20)
+    subprocess.run(["mkfs.ext4", "-q", "-O", "^has_journal", image], check=True)
+    subprocess.run(["mount", "-o", "loop", image, folder], check=True)
+
+
+@pytest.fixture
+def scratch_folder() -> Iterator[Path]:
+    made = Path(f"/dev/shm/cs{os.urandom(6).hex()}")  # podman takes a path for a reference: no underscores
+    made.mkdir(mode=0o700)
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture(params=["tmpfs", "ext4"])
+def disk(request: pytest.FixtureRequest, scratch_folder: Path) -> Iterator[Path]:
+    folder = scratch_folder / "disk"
+    folder.mkdir()
+    if request.param == "ext4":
+        _loop_ext4(folder)
+    yield folder
+    if request.param == "ext4":
+        subprocess.run(["umount", folder], check=True)
+
+
+@pytest.fixture
+def stores(disk: Path, scratch_folder: Path) -> dict[str, Store]:
+    return {name: Store(open_driver(name, disk / name), scratch_folder) for name in ("overlay", "vfs")}
+
+
+@pytest.fixture(params=["overlay", "vfs"])
+def store(request: pytest.FixtureRequest, scratch_folder: Path) -> Store:
+    return Store(open_driver(request.param, scratch_folder / "state"), scratch_folder)
