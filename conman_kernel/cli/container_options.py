@@ -72,6 +72,7 @@ _NAMESPACES: tuple[Option, ...] = (
     Option("--ipc", "IPC namespace: private, none, host or container:NAME", metavar="MODE"),
     Option("--uts", "Host name namespace: private, host or container:NAME", metavar="MODE"),
     Option("--cgroupns", "Cgroup namespace: private or host", metavar="MODE"),
+    Option("--publish", "Published ports come with the network release", ARRAY, "-p", "PORTS", hidden=True),
     Option("--add-host", "Add a line to /etc/hosts", LIST, metavar="NAME:ADDRESS"),
     Option("--dns", "Name server in resolv.conf", LIST, metavar="ADDRESS"),
     Option("--dns-search", "Search domain in resolv.conf", LIST, metavar="DOMAIN"),

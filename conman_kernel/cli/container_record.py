@@ -203,6 +203,10 @@ def _namespaces(values: Values, changes: dict[str, object]) -> None:
             raise InvalidInput(f"several networks ({', '.join(modes)}) arrive with the network release",
                                hint="use one of none, host, container:NAME")
         changes["network"] = network(modes[0])
+    for text in values.many("publish"):
+        from ..containers.parse import publish
+
+        publish(text)
     for kind in ("pid", "ipc", "uts", "cgroupns"):
         if values.given(kind):
             from ..containers.parse import namespace

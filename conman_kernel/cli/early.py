@@ -18,7 +18,7 @@ def launch(argv: Sequence[str]) -> Shim | None:
     :param argv: what followed the verb; where it asks for help nothing is started.
     :returns: None where nothing was started; a shim that is missing is reported later, by whoever needs it.
     """
-    if not argv or "--help" in argv[:1]:
+    if not argv or argv[0] in ("--help", "-h"):
         return None
     from ..containers.shim import Shim
     from ..errors import ConmanError

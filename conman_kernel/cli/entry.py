@@ -42,15 +42,24 @@ def run(argv: list[str]) -> int:
         return _version()
     try:
         shim = None
-        if argv and argv[0] in ("run", "start", "exec") and "_CONMAN_COMPLETE" not in os.environ:
+        verb = _verb_at(argv)
+        if argv[verb:verb + 1] and argv[verb] in ("run", "start", "exec") and "_CONMAN_COMPLETE" not in os.environ:
             from .early import launch
 
-            shim = launch(argv[1:])
+            shim = launch(argv[verb + 1:])
         from .dispatch import dispatch
 
         return dispatch(argv, shim)
     except KeyboardInterrupt:
         return 130
+
+
+def _verb_at(argv: list[str]) -> int:
+    """Where the verb probably stands: behind the global options, all of which take a value. A guess; the parser knows."""
+    at = 0
+    while at < len(argv) and argv[at].startswith("--"):
+        at += 1 if "=" in argv[at] else 2
+    return at + 1 if argv[at:at + 1] == ["container"] else at
 
 
 def _version() -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -24,17 +23,15 @@ class PlainProgress:
     """One line per layer, when it begins."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._seen: set[str] = set()
 
     def __call__(self, event: Progress) -> None:
-        """Take one event; may be called from several threads."""
+        """Take one event; from any thread, one at a time."""
         if event.kind not in ("downloading", "exists"):
             return
-        with self._lock:
-            if event.digest in self._seen:
-                return
-            self._seen.add(event.digest)
+        if event.digest in self._seen:
+            return
+        self._seen.add(event.digest)
         skipped = " skipped: already exists" if event.kind == "exists" else ""
         out.error_text(f"Copying blob {event.digest}{skipped}\n")
 
@@ -50,32 +47,29 @@ class BarProgress:
 
     def __init__(self, fd: int = 2) -> None:
         self._fd = fd
-        self._lock = threading.Lock()
         self._layers: dict[str, Progress] = {}
         self._finished: set[str] = set()
         self._drawn = 0
         self._next = 0.0
 
     def __call__(self, event: Progress) -> None:
-        """Take one event; may be called from several threads."""
+        """Take one event; from any thread, one at a time."""
         if event.kind in ("resolving", "done"):
             return
-        with self._lock:
-            if event.digest in self._finished:
-                return
-            before = self._layers.get(event.digest)
-            self._layers[event.digest] = event
-            now = time.monotonic()
-            if now >= self._next or before is None or before.kind != event.kind:
-                self._next = now + _INTERVAL
-                self._draw()
+        if event.digest in self._finished:
+            return
+        before = self._layers.get(event.digest)
+        self._layers[event.digest] = event
+        now = time.monotonic()
+        if now >= self._next or before is None or before.kind != event.kind:
+            self._next = now + _INTERVAL
+            self._draw()
 
     def close(self) -> None:
         """Draw once more and leave the cursor below. May be called twice."""
-        with self._lock:
-            self._draw()
-            self._drawn = 0
-            self._layers.clear()
+        self._draw()
+        self._drawn = 0
+        self._layers.clear()
 
     def _draw(self) -> None:
         columns, rows = self._dimensions()

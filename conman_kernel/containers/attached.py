@@ -62,10 +62,7 @@ def run_attached(context: Context, row: ContainerRow, streams: Streams, cancel: 
     if started is None or started.session is None:
         raise InvalidState(f"container {row.name} is running already", hint=f"conman attach {row.name}")
     try:
-        try:
-            end = context.attach().run(_request(started.session, streams, cancel))
-        finally:
-            started.session.close()
+        end = carry(context, started.session, streams, cancel)
         if end.outcome is Outcome.DETACHED:
             release(started)
             return RunOutcome(row.id, "detached", None)
@@ -110,7 +107,6 @@ def attach_to(context: Context, row: ContainerRow, streams: Streams, cancel: Can
     """
     if not is_running(context, row):
         raise InvalidState("you can only attach to running containers", hint=f"conman start {row.name}")
-    attach = context.attach()
     options = row.parsed_options()
     socket = context.layout.container_run(row.id) + "/attach.sock"
     from .session import connect
@@ -124,7 +120,7 @@ def attach_to(context: Context, row: ContainerRow, streams: Streams, cancel: Can
         rows_, columns = terminal_size(streams)
         if rows_ and session.terminal:
             session.resize(rows=rows_, columns=columns)
-        end = attach.run(_request(session, streams, cancel))
+        end = carry(context, session, streams, cancel)
     finally:
         session.close()
     if end.outcome is Outcome.DETACHED:
@@ -133,6 +129,17 @@ def attach_to(context: Context, row: ContainerRow, streams: Streams, cancel: Can
         raise ShimLost(f"container {row.name}: the session was lost: {end.message or 'the shim is gone'}",
                        hint=f"conman logs {row.name}; conman attach {row.name}")
     return RunOutcome(row.id, "exited", wait(context, row, cancel))
+
+
+def carry(context: Context, session: SocketSession, streams: Streams, cancel: Cancel) -> End:
+    """Let the attach plugin carry bytes to the end, and take leave of the shim in good form where the person detached."""
+    try:
+        end = context.attach().run(_request(session, streams, cancel))
+        if end.outcome is Outcome.DETACHED:
+            session.detach()
+        return end
+    finally:
+        session.close()
 
 
 def _request(session: SocketSession, streams: Streams, cancel: Cancel) -> AttachRequest:

@@ -81,6 +81,7 @@ def _make(folder: str, mount: CgroupMount | None = None) -> None:
     try:
         os.mkdir(folder, 0o755)
     except FileExistsError:
+        # Made before, or just now by another conman.
         pass
     if mount is not None and not mount.unified and "cpuset" in mount.controllers:
         # A new v1 cpuset is empty and takes no process until it is filled.

@@ -10,7 +10,7 @@ import time
 
 from ..cancel import Cancel
 from ..errors import InvalidState
-from ..processes import alive, boot_id
+from ..processes import alive, boot_id, start_time
 from ..slots.storage import KeyRequest
 from . import cgroups, rows
 from .context import Context
@@ -33,24 +33,33 @@ def finish(context: Context, row: ContainerRow, cancel: Cancel) -> ContainerRow:
     status = read_exit_file(exit_file(context, row))
     rebooted = row.boot_id != boot_id()
     take_down(context, row, cancel)
-    row = _record(context, row, status, rebooted)
+    row = _ended(row, status, rebooted)
     if row.parsed_options().remove:
         return remove(context, row, cancel)
+    with context.index.write() as connection:
+        rows.update(connection, row.id, state=row.state, exit_code=row.exit_code, finished=row.finished, oom=row.oom,
+                    error=row.error, pid=0, pid_start=0, shim_pid=0, shim_start=0, owner_pid=0, owner_start=0)
     return row
 
 
 def take_down(context: Context, row: ContainerRow, cancel: Cancel) -> None:
     """Undo what a start made on the host: the runtime's state, the mount, the bundle. The container's process has ended."""
     if row.boot_id == boot_id():
+        client = context.client(row.runtime)
+        forgetting = client.begin_delete(row.id, force=alive(row.pid, row.pid_start))
+        try:
+            release(context, row, force=False)  # beside it: the container's own mounts went with its process
+        finally:
+            client.end_delete(forgetting, row.id, cancel)
         _clear_runtime(context, row, cancel)
-        release(context, row, force=False)
     _remove_run_folder(context, row)
 
 
 def remove(context: Context, row: ContainerRow, cancel: Cancel) -> ContainerRow:
     """Remove a container that does not run: snapshot, log, exit file, row. The caller holds its lock."""
     with context.index.write() as connection:
-        rows.update(connection, row.id, state="removing", owner_pid=os.getpid())
+        rows.update(connection, row.id, state="removing", exit_code=row.exit_code, owner_pid=os.getpid(),
+                    owner_start=start_time(os.getpid()))
     release(context, row, force=True)
     context.driver(row.storage).remove(KeyRequest(row.id, cancel))
     options = row.parsed_options()
@@ -73,24 +82,17 @@ def stop_leftovers(context: Context, row: ContainerRow, cancel: Cancel) -> None:
 def _clear_runtime(context: Context, row: ContainerRow, cancel: Cancel) -> None:
     client = context.client(row.runtime)
     if client.has_state(row.id):
-        client.delete(row.id, cancel, force=alive(row.pid, row.pid_start))
-    if client.has_state(row.id):
-        client.delete(row.id, cancel, force=True)
+        client.end_delete(client.begin_delete(row.id, force=True), row.id, cancel, must=True)
 
 
-def _record(context: Context, row: ContainerRow, status: ExitStatus | None, rebooted: bool) -> ContainerRow:
+def _ended(row: ContainerRow, status: ExitStatus | None, rebooted: bool) -> ContainerRow:
+    """The row of a container that has ended just now; one that had ended before stays as it is."""
     if row.state in ("created", "exited", "removing"):
         return row
-    code, finished, oom, error = -1, time.time(), False, ""
+    now = row._replace(state="exited", pid=0, pid_start=0, shim_pid=0, shim_start=0)
     if status is not None:
-        code, finished, oom = status.code, status.finished_ns / 1e9, status.oom
-    else:
-        error = "the host was rebooted" if rebooted else SHIM_LOST
-    now = row._replace(state="exited", exit_code=code, finished=finished, oom=int(oom), error=error, pid=0, shim_pid=0)
-    with context.index.write() as connection:
-        rows.update(connection, row.id, state=now.state, exit_code=code, finished=finished, oom=int(oom), error=error, pid=0,
-                    pid_start=0, shim_pid=0, shim_start=0, owner_pid=0, owner_start=0)
-    return now
+        return now._replace(exit_code=status.code, finished=status.finished_ns / 1e9, oom=int(status.oom), error="")
+    return now._replace(exit_code=-1, finished=time.time(), oom=0, error="the host was rebooted" if rebooted else SHIM_LOST)
 
 
 def _remove_run_folder(context: Context, row: ContainerRow) -> None:

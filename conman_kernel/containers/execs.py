@@ -11,9 +11,9 @@ from ..cancel import Cancel
 from ..errors import InvalidState
 from ..oci.runtime.process import ExecRequest, build_exec
 from ..processes import boot_id, start_time
-from ..slots.attach import AttachRequest, Outcome
+from ..slots.attach import Outcome
 from . import cgroups, rootfs
-from .attached import RunOutcome, Streams, terminal_size
+from .attached import RunOutcome, Streams, carry, terminal_size
 from .context import Context
 from .rows import ContainerRow
 from .runtime_client import RuntimeClient, last_error
@@ -82,12 +82,7 @@ def _follow(context: Context, row: ContainerRow, started: _Exec, options: ExecOp
     session = connect(started.folder + "/attach.sock", stdin=options.stdin_open and streams.stdin >= 0,
                       stdout=streams.stdout >= 0, stderr=streams.stderr >= 0, foreground=True, cancel=cancel)
     started.shim.started()
-    try:
-        end = context.attach().run(AttachRequest(
-            session=session, stdin=streams.stdin if session.stdin_open else -1, stdout=streams.stdout, stderr=streams.stderr,
-            detach_keys=streams.detach_keys, forward_signals=streams.forward_signals, cancel=cancel))
-    finally:
-        session.close()
+    end = carry(context, session, streams, cancel)
     if end.outcome is Outcome.DETACHED:
         started.shim.release()
         return RunOutcome(started.id, "detached", None)

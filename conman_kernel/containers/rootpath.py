@@ -94,6 +94,7 @@ def mkdir_in_root(root_fd: int, path: str, *, mode: int = 0o755, uid: int = 0, g
             os.close(open_in_root(root_fd, partial, os.O_PATH | os.O_DIRECTORY))
             continue
         except FileNotFoundError:
+            # From here on the folders are to be made.
             pass
         parent = open_in_root(root_fd, "/".join(parts[:index]), os.O_PATH | os.O_DIRECTORY)
         try:

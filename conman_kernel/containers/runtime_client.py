@@ -113,17 +113,27 @@ class RuntimeClient:
         """
         self.call(self.commands.kill, id, cancel, signal=str(signal))
 
-    def delete(self, id: str, cancel: Cancel, *, force: bool = False) -> None:
-        """Have the runtime forget the container and remove its cgroup; nothing there is no error.
+    def begin_delete(self, id: str, *, force: bool) -> Spawned | None:
+        """Have the runtime forget the container and remove its cgroup, without waiting for it.
 
         :param force: kill what still runs first.
+        :returns: for :meth:`end_delete`; None where the runtime knows nothing of the container.
         """
         if not self.has_state(id):
+            return None
+        return self.spawn(self.commands.force_delete if force else self.commands.delete, id)
+
+    def end_delete(self, spawned: Spawned | None, id: str, cancel: Cancel, *, must: bool = False) -> None:
+        """Wait for a delete.
+
+        :param must: a failure that leaves the runtime's state behind is raised; else it is left to another try.
+        """
+        if spawned is None:
             return
         try:
-            self.call(self.commands.force_delete if force else self.commands.delete, id, cancel)
+            self.finish(spawned, cancel)
         except RuntimeFailed:
-            if self.has_state(id):
+            if must and self.has_state(id):
                 raise
 
     def state(self, id: str, cancel: Cancel) -> dict[str, object]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Callable, NamedTuple
 from ..cancel import Cancel
 from ..errors import ConmanError, InvalidState
 from ..processes import boot_id, start_time
+from ..slots.runtime import Template
 from . import cgroups, rows
 from .bundle import Bundle, write_bundle
 from .context import Context
@@ -108,7 +109,11 @@ def _start_locked(context: Context, row: ContainerRow, streams: StreamsWish | No
         client = context.client(row.runtime)
         row = _begin(context, row)
         bundle = write_bundle(context, row, ensure_mounted(context, row, cancel))
-        shim.configure(_shim_config(context, row, client, bundle, size))
+        # A terminal gets its size between create and start; else the runtime may do both at once: the shim reads no output before
+        # `started`, so that nothing is lost either way.
+        at_once = bool(client.commands.run) and not row.parsed_options().terminal
+        template = client.commands.run if at_once else client.commands.create
+        shim.configure(_shim_config(context, row, client, template, bundle, size))
         if meanwhile is not None:
             meanwhile()
         pid = _created(shim, client, bundle, cancel)
@@ -118,9 +123,10 @@ def _start_locked(context: Context, row: ContainerRow, streams: StreamsWish | No
             session = connect(bundle.path + "/attach.sock", stdin=streams.stdin, stdout=streams.stdout, stderr=streams.stderr,
                               foreground=streams.foreground, cancel=cancel)
         log = bundle.path + "/runtime.log"
-        spawned = client.spawn(client.commands.start, row.id, log=log)
+        spawned = None if at_once else client.spawn(client.commands.start, row.id, log=log)
         row = _running(context, row, pid, shim)
-        client.finish(spawned, cancel, log=log)
+        if spawned is not None:
+            client.finish(spawned, cancel, log=log)
         shim.started()
         _write_pidfile(row, pid)
     except BaseException as error:
@@ -182,13 +188,14 @@ def _undo(context: Context, before: ContainerRow, row: ContainerRow, shim: Shim,
         shim.close()
 
 
-def _shim_config(context: Context, row: ContainerRow, client: RuntimeClient, bundle: Bundle, size: tuple[int, int]) -> ShimConfig:
+def _shim_config(context: Context, row: ContainerRow, client: RuntimeClient, template: Template, bundle: Bundle,
+                 size: tuple[int, int]) -> ShimConfig:
     options = row.parsed_options()
     log_driver = options.log_driver or context.config.text("containers.log_driver")
     console = bundle.path + "/console.sock" if options.terminal else ""
     pid_file = bundle.path + "/pid"
     log = bundle.path + "/runtime.log"
-    create = client.argv(client.commands.create, row.id, bundle=bundle.path, pid_file=pid_file, console_socket=console, log=log)
+    create = client.argv(template, row.id, bundle=bundle.path, pid_file=pid_file, console_socket=console, log=log)
     return ShimConfig(
         id=row.id, create=tuple(create), pid_file=pid_file, exit_file=exit_file(context, row), lock=shim_lock(context, row),
         socket=bundle.path + "/attach.sock", cleanup=context.cleanup_argv(row.id), log_driver=log_driver,

@@ -54,7 +54,8 @@ class RuntimeCommands(NamedTuple):
     ``create`` takes ``root log bundle id`` and optionally ``pid_file console_socket``; it must return once the container
     is created, leaving stdio to the process. ``delete`` is forced (``kill_delete``) or not. ``exec`` is detached, takes
     ``process`` (path of an OCI process document), ``pid_file``, optionally ``console_socket``. ``state`` prints
-    the OCI state document. ``kill`` takes ``signal`` as a number.
+    the OCI state document. ``kill`` takes ``signal`` as a number. ``run`` is create and start in one, detached, with
+    create's places: where a runtime has it, a container without a terminal is started a process sooner.
     """
 
     create: Template
@@ -69,6 +70,7 @@ class RuntimeCommands(NamedTuple):
     checkpoint: Template = ()
     restore: Template = ()
     update: Template = ()
+    run: Template = ()
 
 
 class Features(NamedTuple):

@@ -6,6 +6,7 @@ No transaction is open while a runtime or a registry is waited for.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 from contextlib import contextmanager
@@ -102,6 +103,15 @@ class Index:
         if version > len(MIGRATIONS):
             raise Unavailable(f"{self._layout.index} was written by a newer conman (schema {version}, this one knows "
                               f"{len(MIGRATIONS)})", hint="install that version, or choose another --root")
+        # Two that make a fresh index at once: SQLite's busy handler does not cover the change of the journal mode.
+        folder = os.open(os.path.dirname(self._layout.index), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            self._apply(connection)
+        finally:
+            os.close(folder)
+
+    def _apply(self, connection: sqlite3.Connection) -> None:
         os.chmod(self._layout.index, 0o600)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("BEGIN IMMEDIATE")

@@ -118,7 +118,7 @@ def _row(container: Container, now: float, *, whole: bool) -> dict[str, object]:
         "ID": container.id if whole else container.id[:12],
         "Id": container.id,
         "Image": container.image_name,
-        "ImageID": container.image_id,
+        "ImageID": container.image_id if whole else container.image_id[:12],
         "Command": _command(container, whole=whole),
         "CreatedAt": go_time(container.created),
         "CreatedHuman": ago(container.created, now),

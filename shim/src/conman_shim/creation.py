@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import _socket
 import os
-from typing import TYPE_CHECKING
 
 from .channel import Channel
 from .config import Config
@@ -13,6 +12,7 @@ from .sockets import BoundSocket
 from .spawn import Standard, spawn_create
 from .terminal import receive_terminal, resize, sane_output
 
+TYPE_CHECKING = False  # typing itself would cost 1 MB of memory a container
 if TYPE_CHECKING:
     import signal as _signal
 else:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import select
 import time
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # typing itself would cost 1 MB of memory a container
 if TYPE_CHECKING:
     import signal as _signal
     from typing import Callable

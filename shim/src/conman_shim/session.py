@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import _socket
-from typing import TYPE_CHECKING
 
 from . import frames
 from .loop import READ, WRITE, Loop
 
+TYPE_CHECKING = False  # typing itself would cost 1 MB of memory a container
 if TYPE_CHECKING:
     from .sessions import Sessions
 

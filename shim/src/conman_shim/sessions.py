@@ -5,13 +5,13 @@ from __future__ import annotations
 import _socket
 import os
 import sys
-from typing import TYPE_CHECKING
 
 from . import frames
 from .loop import READ, Loop
 from .session import Session
 from .sockets import BoundSocket
 
+TYPE_CHECKING = False  # typing itself would cost 1 MB of memory a container
 if TYPE_CHECKING:
     from typing import Callable
 

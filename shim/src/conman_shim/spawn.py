@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from .config import Config
 
+TYPE_CHECKING = False  # typing itself would cost 1 MB of memory a container
 if TYPE_CHECKING:
     import signal as _signal
 else:

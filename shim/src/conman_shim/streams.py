@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from .loop import READ, WRITE, Loop
 from .terminal import end_of_file
 
+TYPE_CHECKING = False  # typing itself would cost 1 MB of memory a container
 if TYPE_CHECKING:
     from typing import Callable
 

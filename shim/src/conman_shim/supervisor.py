@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING
 
 from .channel import Channel
 from .config import Config
@@ -18,6 +17,7 @@ from .spawn import Standard, become_subreaper
 from .streams import Input, Output
 from .terminal import resize
 
+TYPE_CHECKING = False  # typing itself would cost 1 MB of memory a container
 if TYPE_CHECKING:
     import signal as _signal
 else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -38,3 +39,30 @@ def conman(store: tuple[str, ...]) -> Command:
                               timeout=60, env={**kept, **environment})
 
     return run
+
+
+DRIVE = """
+set -eu
+source <(conman completion bash)
+COMP_WORDS=({words})
+COMP_CWORD={last}
+COMPREPLY=()
+spec=$(complete -p conman)
+handler=${{spec#*-F }}
+"${{handler%% *}}" conman || true
+printf '%s\\n' "${{COMPREPLY[@]}}"
+"""
+
+
+def by_bash(folder: Path, root: Path, run_root: Path, *words: str) -> list[str]:
+    """What bash offers for a command line whose last word is being typed, through the script that conman prints."""
+    program = folder / "bin" / "conman"
+    if not program.exists():
+        program.parent.mkdir()
+        program.write_text(f"#!/bin/sh\nexec {shlex.quote(sys.executable)} -c {shlex.quote(CODE)} \"$@\"\n", "utf-8")
+        program.chmod(0o755)
+    script = DRIVE.format(words=" ".join(shlex.quote(word) for word in words), last=len(words) - 1)
+    environment = {**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}", "CONMAN_ROOT": str(root),
+                   "CONMAN_RUN_ROOT": str(run_root)}
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60, check=True, env=environment)
+    return done.stdout.split()

@@ -27,6 +27,7 @@ MISTAKES = [
     (("run", "--ulimit", "x", "img"), "invalid ulimit 'x'", ""),
     (("run", "--network", "mine", "img"), "invalid --network 'mine'", "use none, host"),
     (("run", "--network", "host", "--network", "none", "img"), "several networks", ""),
+    (("run", "-p", "80:80", "img"), "published ports arrive", "--network host"),
     (("run", "-v", "data:/x", "img"), "named volumes arrive", ""),
     (("run", "--mount", "type=volume,target=/x", "img"), "named volumes arrive", ""),
     (("run", "--entrypoint", "[1]", "img"), "invalid entrypoint '[1]'", ""),

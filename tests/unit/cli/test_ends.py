@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -63,3 +64,17 @@ def test_what_was_ignored_stays_ignored() -> None:
             assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("words", [["run", "--nam", "x"], ["run", "--pull", "never", "nope"], ["start", "nope"], ["exec", "nope", "x"],
+                                   ["run", "--rm", "--help"]])
+def test_an_early_shim_that_is_not_wanted_is_gone(store: tuple[str, ...], words: list[str]) -> None:
+    """The shim is launched before anything is known; its pipe to us closes when the last of its processes is gone."""
+    reader, writer = os.pipe()
+    os.set_inheritable(writer, True)
+    done = subprocess.run([sys.executable, "-c", CODE, *store, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60,
+                          close_fds=False)
+    os.close(writer)
+    assert done.returncode in (0, 125)
+    assert select.select([reader], [], [], 10) == ([reader], [], []) and os.read(reader, 1) == b""
+    os.close(reader)

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +10,7 @@ from conman_kernel.cli.click_app import help_text
 from conman_kernel.cli.global_options import OPTIONS
 from conman_kernel.cli.verb_table import NOUN_HELP, NOUNS, VERBS, load
 
-from .conftest import CODE, Command
+from .conftest import Command, by_bash
 
 PATHS = [[verb] for verb in VERBS] + [[noun, verb] for noun, verbs in NOUNS.items() for verb in verbs]
 
@@ -66,32 +62,6 @@ def test_scripts(conman: Command, shell: str) -> None:
     assert done.returncode == 0 and "_CONMAN_COMPLETE" in done.stdout
 
 
-DRIVE = """
-set -eu
-source <(conman completion bash)
-COMP_WORDS=({words})
-COMP_CWORD={last}
-COMPREPLY=()
-spec=$(complete -p conman)
-handler=${{spec#*-F }}
-"${{handler%% *}}" conman || true
-printf '%s\\n' "${{COMPREPLY[@]}}"
-"""
-
-
-def by_bash(folder: Path, *words: str) -> list[str]:
-    program = folder / "bin" / "conman"
-    if not program.exists():
-        program.parent.mkdir()
-        program.write_text(f"#!/bin/sh\nexec {shlex.quote(sys.executable)} -c {shlex.quote(CODE)} \"$@\"\n", "utf-8")
-        program.chmod(0o755)
-    script = DRIVE.format(words=" ".join(shlex.quote(word) for word in words), last=len(words) - 1)
-    environment = {**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}", "CONMAN_ROOT": str(folder / "root"),
-                   "CONMAN_RUN_ROOT": str(folder / "run")}
-    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60, check=True, env=environment)
-    return done.stdout.split()
-
-
 @pytest.mark.parametrize(("words", "expected"), [
     (["conman", "ru"], ["run"]),
     (["conman", "plugin", ""], ["inspect", "ls"]),
@@ -102,4 +72,4 @@ def by_bash(folder: Path, *words: str) -> list[str]:
     (["conman", "rm", "no-such"], []),
 ])
 def test_bash_completes(tmp_path: Path, words: list[str], expected: list[str]) -> None:
-    assert by_bash(tmp_path, *words) == expected
+    assert by_bash(tmp_path, tmp_path / "root", tmp_path / "run", *words) == expected

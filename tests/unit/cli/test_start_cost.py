@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from conman_kernel import __version__
+from conman_kernel.cli.entry import _verb_at
 
 HEAVY = ("click", "pluggy", "requests", "dataclasses", "logging", "subprocess", "inspect", "asyncio", "pathlib", "tempfile",
          "importlib.metadata", "argparse", "threading")
@@ -72,3 +73,10 @@ def test_parsing_run(bare: set[str]) -> None:
     new = imported(PARSE_RUN) - bare
     assert "conman_kernel.cli.verbs.run" in new
     assert not new & set(HEAVY)
+
+
+@pytest.mark.parametrize(("argv", "at"), [
+    ([], 0), (["run", "x"], 0), (["--root", "/x", "run"], 2), (["--root=/x", "--config", "f", "start"], 3), (["container", "run"], 1),
+    (["--root", "/x", "container", "run"], 3), (["--root"], 2)])
+def test_where_the_verb_stands(argv: list[str], at: int) -> None:
+    assert _verb_at(argv) == at

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Iterator
@@ -14,7 +15,7 @@ import pytest
 
 from conman_kernel.testing.images import busybox_image, write_layout
 
-from .conftest import Command
+from .conftest import CODE, Command, by_bash
 
 pytestmark = [pytest.mark.integration,
               pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts, namespaces and cgroups")]
@@ -187,3 +188,22 @@ def test_replace_and_template_errors(conman: Command, image: str) -> None:
     assert first != second and ok(conman("ps", "-aq", "--no-trunc")) == second
     done = conman("ps", "-a", "--format", "{{.Nmes}}")
     assert done.returncode == 125 and "did you mean .Names?" in done.stderr
+
+
+def test_names_are_completed(conman: Command, store: tuple[str, ...], image: str, tmp_path: Path) -> None:
+    for name in ("alpha", "alpine", "beta"):
+        ok(conman("create", "--name", name, image, "true"))
+    root, run_root = Path(store[1]), Path(store[3])
+    assert by_bash(tmp_path, root, run_root, "conman", "rm", "al") == ["alpha", "alpine"]
+    assert by_bash(tmp_path, root, run_root, "conman", "exec", "-it", "b") == ["beta"]
+
+
+def test_a_reader_that_leaves(conman: Command, store: tuple[str, ...], image: str) -> None:
+    ok(conman("run", "--name", "long", image, "sh", "-c", "seq 1 200000"))
+    reader, writer = os.pipe()
+    logs = subprocess.Popen([sys.executable, "-c", CODE, *store, "logs", "long"], stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    assert os.read(reader, 2) == b"1\n"
+    os.close(reader)
+    _, err = logs.communicate(timeout=60)
+    assert (logs.returncode, err) == (141, b"")

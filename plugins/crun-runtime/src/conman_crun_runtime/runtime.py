@@ -117,7 +117,8 @@ class CrunRuntime:
             resume=(*base, "resume", "{id}"),
             checkpoint=(*base, "checkpoint", *criu, "{id}"),
             restore=(*base, "restore", "--detach", *criu, "--bundle", "{bundle}", *pid_file, *console, "{id}"),
-            update=(*base, "update", "--resources", "/dev/stdin", "{id}"))
+            update=(*base, "update", "--resources", "/dev/stdin", "{id}"),
+            run=(*base, "run", "--detach", "--bundle", "{bundle}", *pid_file, *console, "{id}"))
 
     def exit_code(self, message: str) -> int:
         return exit_code(message)
