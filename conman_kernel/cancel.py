@@ -13,6 +13,9 @@ from _thread import allocate_lock
 
 from .errors import Cancelled, DeadlineExceeded
 
+_LONGEST_POLL = 86_400.0
+"""Seconds of one poll(2), which counts milliseconds in an int: longer waits take several."""
+
 
 class Cancel:
     """A cancel token with an optional deadline. Thread-safe; may be shared by many calls.
@@ -23,9 +26,9 @@ class Cancel:
     __slots__ = ("_cancelled", "_deadline", "_fd", "_making", "reason")
 
     def __init__(self, timeout: float | None = None) -> None:
+        self._fd = -1
         self._deadline = None if timeout is None else time.monotonic() + timeout
         self._cancelled = False
-        self._fd = -1
         self._making = allocate_lock()
         self.reason = "cancelled"
 
@@ -33,8 +36,9 @@ class Cancel:
         """Ask everything that watches this token to stop. May be called twice, from any thread or a signal handler."""
         self.reason = reason
         self._cancelled = True
-        if self._fd >= 0:
-            os.eventfd_write(self._fd, 1)
+        fd = self._fd  # once: close() in another thread may take it away between two looks
+        if fd >= 0:
+            os.eventfd_write(fd, 1)
 
     @property
     def cancelled(self) -> bool:
@@ -84,7 +88,7 @@ class Cancel:
         while True:
             self.check()
             waits = [w for w in (self.remaining(), None if end is None else end - time.monotonic()) if w is not None]
-            ready = poll.poll(None if not waits else max(0.0, min(waits)) * 1000 + 0.5)
+            ready = poll.poll(None if not waits else min(max(0.0, min(waits)), _LONGEST_POLL) * 1000 + 0.5)
             self.check()
             found = [fd for fd, _ in ready if fd != own]
             if found or (end is not None and time.monotonic() >= end):

@@ -20,8 +20,12 @@ def write_new(path: str, text: str, what: str) -> None:
         raise AlreadyExists(f"{what} exists: {path}", hint="remove it, or name another file") from None
     except OSError as error:
         raise Unavailable(f"cannot write the {what} {path}: {error.strerror}") from None
-    with os.fdopen(fd, "w") as stream:
-        stream.write(text)
+    try:
+        with os.fdopen(fd, "w") as stream:
+            stream.write(text)
+    except OSError as error:
+        os.unlink(path)
+        raise Unavailable(f"cannot write the {what} {path}: {error.strerror}") from None
 
 
 def replace(path: str, data: bytes, *, mode: int = 0o644) -> None:

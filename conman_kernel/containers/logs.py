@@ -10,6 +10,7 @@ from ..cancel import Cancel
 
 _CHUNK = 1 << 18
 _HEADER = 64
+_STREAMS = {b"stdout": 1, b"stderr": 2}
 
 
 class LogEntry(NamedTuple):
@@ -28,21 +29,25 @@ class LogEntry(NamedTuple):
 def parse(line: bytes) -> LogEntry | None:
     """One record from one line without its newline; None where the line is no record (cut by a crash)."""
     parts = line.split(b" ", 3)
-    if len(parts) != 4 or parts[2] not in (b"P", b"F"):
+    if len(parts) != 4 or parts[1] not in _STREAMS or parts[2] not in (b"P", b"F"):
         return None
-    return LogEntry(parts[0].decode("ascii", "replace"), 2 if parts[1] == b"stderr" else 1,
+    return LogEntry(parts[0].decode("ascii", "replace"), _STREAMS[parts[1]],
                     parts[3] + (b"\n" if parts[2] == b"F" else b""))
 
 
 def tail_offset(fd: int, lines: int) -> int:
-    """Where the last ``lines`` output lines begin in a log: a line is an F record with the P records before it."""
+    """Where the last ``lines`` output lines begin in a log: a line is an F record with the P records before it.
+
+    What follows the last newline of the file is a record cut by a crash: it counts for nothing.
+    """
     end = os.fstat(fd).st_size
     if lines <= 0:
         return end
     ended = 0
-    line_end = end
-    for start in _line_starts_backwards(fd, end):
-        if start < line_end and os.pread(fd, _HEADER, start).split(b" ", 3)[2:3] == [b"F"]:
+    starts = _line_starts_backwards(fd, end)
+    line_end = next(starts, 0)
+    for start in starts:
+        if os.pread(fd, _HEADER, start).split(b" ", 3)[2:3] == [b"F"]:
             ended += 1
             if ended > lines:
                 return line_end
@@ -104,8 +109,9 @@ def _pieces(fd: int, path: str, cancel: Cancel, follow: Callable[[], int] | None
     from ..inotify import Watch
 
     watch = Watch(path)
-    ended = follow()
+    ended = -1
     try:
+        ended = follow()
         while True:
             over = ended < 0 or ended in cancel.wait_readable(ended, timeout=0)
             watch.clear()

@@ -141,9 +141,14 @@ class RuntimeClient:
 
         :raises RuntimeFailed: the runtime does not know the container.
         """
-        document: object = json.loads(self.call(self.commands.state, id, cancel))
+        answer = self.call(self.commands.state, id, cancel)
+        try:
+            document: object = json.loads(answer)
+        except ValueError:
+            document = None
         if not isinstance(document, dict):
-            raise RuntimeFailed(f"{self._runtime.binary} state answered no object")
+            shown = answer[:200].decode("utf-8", "replace").strip()
+            raise RuntimeFailed(f"{self._runtime.binary} state answered no JSON object: {shown}")
         return document
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 from ..errors import Unavailable
@@ -78,13 +79,13 @@ class Layout:
         """
         try:
             os.mkdir(path, 0o700)
-        except FileExistsError:
-            return path
         except FileNotFoundError:
-            try:
-                os.makedirs(path, 0o700, exist_ok=True)
-            except OSError as error:
-                raise unusable(path, error) from None
+            # Not os.makedirs: its mode is for the last folder alone, and a store that others may enter shows them set-uid files.
+            self.ensure(os.path.dirname(path))
+            return self.ensure(path)
+        except FileExistsError:
+            if not os.path.isdir(path):
+                raise unusable(path, NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))) from None
         except OSError as error:
             raise unusable(path, error) from None
         return path

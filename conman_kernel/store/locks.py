@@ -13,7 +13,7 @@ from types import TracebackType
 
 from ..cancel import Cancel
 from ..errors import InvalidState
-from .layout import Layout
+from .layout import Layout, unusable
 
 _FLOCK = struct.Struct("hhqqi4x")
 RETRY_SECONDS = 0.01
@@ -54,18 +54,12 @@ class Locks:
         """Take a container's lock, or return None where somebody holds it.
 
         :param number: the container's row number.
+        :raises Unavailable: the file of the locks cannot be opened.
         """
-        try:
-            fd = os.open(self._layout.locks, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except FileNotFoundError:
-            self._layout.ensure(self._layout.root)
-            fd = os.open(self._layout.locks, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = self._open_file()
         try:
             fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, number, 1, 0))
-        except BlockingIOError:
-            os.close(fd)
-            return None
-        except PermissionError:
+        except (BlockingIOError, PermissionError):  # fcntl(2): EAGAIN or EACCES
             os.close(fd)
             return None
         except BaseException:
@@ -96,3 +90,14 @@ class Locks:
         if lock is None:
             raise InvalidState(f"{what}: another command is at work on it", hint="wait for it to end, then try again")
         return lock
+
+    def _open_file(self) -> int:
+        path, flags = self._layout.locks, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        try:
+            try:
+                return os.open(path, flags, 0o600)
+            except FileNotFoundError:
+                self._layout.ensure(self._layout.root)
+                return os.open(path, flags, 0o600)
+        except OSError as error:
+            raise unusable(path, error) from None
