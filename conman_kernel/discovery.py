@@ -10,9 +10,13 @@ import json
 import os
 import sys
 import zlib
-from typing import NamedTuple
+from _thread import allocate_lock, get_ident
+from typing import TYPE_CHECKING, NamedTuple
 
 from .store.layout import Layout
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
 
 FORMAT = 1
 
@@ -35,25 +39,26 @@ class EntryPoint(NamedTuple):
 
 
 class Discovery:
-    """The installed plugins of one interpreter. Lazy; reads nothing until asked."""
+    """The installed plugins of one interpreter. Lazy; reads nothing until asked. Thread-safe."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._entries: tuple[EntryPoint, ...] | None = None
         self._verified: set[str] = set()
         self._key = ""
+        self._looking = allocate_lock()
 
     @property
     def entries(self) -> tuple[EntryPoint, ...]:
         """Every installed plugin, sorted by group and name; two of one name both appear."""
-        if self._entries is None:
-            self._key = _environment_key()
-            if not self._read_cache():
-                self._entries = _scan()
-                self._verified = set()
-                self._write_cache()
-        assert self._entries is not None
-        return self._entries
+        with self._looking:
+            if self._entries is None:
+                self._key = _environment_key()
+                self._entries = self._read_cache()
+                if self._entries is None:
+                    self._entries = _scan()
+                    self._write_cache()
+            return self._entries
 
     def find(self, group: str, name: str) -> tuple[EntryPoint, ...]:
         """The plugins of that name in that slot: none, one, or a conflict."""
@@ -65,28 +70,32 @@ class Discovery:
 
     def set_verified(self, entry: EntryPoint) -> None:
         """Remember that pluggy's checks were passed."""
-        self._verified.add(f"{entry.group}/{entry.name}")
-        self._write_cache()
+        with self._looking:
+            self._verified.add(f"{entry.group}/{entry.name}")
+            self._write_cache()
 
     def _path(self) -> str:
         return f"{self._layout.plugin_cache}.{zlib.crc32(chr(0).join(_folders()).encode()):08x}"
 
-    def _read_cache(self) -> bool:
+    def _read_cache(self) -> tuple[EntryPoint, ...] | None:
         try:
             with open(self._path(), encoding="utf-8") as stream:
                 data: object = json.load(stream)
-        except (OSError, ValueError):
-            return False
-        if not isinstance(data, dict) or data.get("key") != self._key:
-            return False
-        self._entries = tuple(EntryPoint(*row) for row in data["entries"])
-        self._verified = set(data["verified"])
-        return True
+            if not isinstance(data, dict) or data.get("key") != self._key:
+                return None
+            entries = tuple(EntryPoint(*row) for row in data["entries"])
+            verified = set(data["verified"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None  # none yet, or not what was written here: the scan says it anew
+        if not all(isinstance(field, str) for entry in entries for field in entry):
+            return None
+        self._verified = verified
+        return entries
 
     def _write_cache(self) -> None:
         if not os.path.isdir(self._layout.root):
             return  # nothing is made for a command that only looks
-        temporary = f"{self._path()}.{os.getpid()}"
+        temporary = f"{self._path()}.{os.getpid()}.{get_ident()}"
         try:
             with open(temporary, "w", encoding="utf-8") as stream:
                 json.dump({"key": self._key, "entries": self._entries, "verified": sorted(self._verified)}, stream)
@@ -118,11 +127,19 @@ def _scan() -> tuple[EntryPoint, ...]:
     found: set[EntryPoint] = set()
     seen: set[str] = set()
     for distribution in metadata.distributions():
-        name = str(distribution.metadata["Name"] or "")
-        if not name or name.lower() in seen:
-            continue  # broken metadata, or shadowed by an earlier folder of sys.path
-        seen.add(name.lower())
-        for point in distribution.entry_points:
-            if point.group.startswith("conman."):
-                found.add(EntryPoint(point.group, point.name, point.value, name, distribution.version))
+        try:
+            name, entries = _entries_of(distribution)
+        except (OSError, ValueError, TypeError, LookupError, AttributeError):
+            continue  # the standard library's words for broken metadata: one such folder starves no other plugin
+        canonical = name.lower().replace("_", "-").replace(".", "-")
+        if name and canonical not in seen:  # else shadowed by an earlier folder of sys.path
+            seen.add(canonical)
+            found.update(entries)
     return tuple(sorted(found))
+
+
+def _entries_of(distribution: Distribution) -> tuple[str, list[EntryPoint]]:
+    fields = distribution.metadata
+    name, version = str(fields.get("Name") or ""), str(fields.get("Version") or "")
+    return name, [EntryPoint(point.group, point.name, point.value, name, version)
+                  for point in distribution.entry_points if point.group.startswith("conman.")]

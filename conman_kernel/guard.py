@@ -14,14 +14,20 @@ class _Method(Protocol):
 class _Guard:
     """Stands in for the plugin's object; every attribute is the plugin's own."""
 
-    __slots__ = ("_failure", "_plugin")
+    __slots__ = ("_failure", "_plugin", "_where")
 
-    def __init__(self, plugin: object, failure: Callable[[], PluginFailed]) -> None:
+    def __init__(self, plugin: object, failure: Callable[[], PluginFailed], where: str = "") -> None:
         self._plugin = plugin
         self._failure = failure
+        self._where = where
 
     def __getattr__(self, name: str) -> object:
-        value: object = getattr(self._plugin, name)
+        try:
+            value: object = getattr(self._plugin, name)
+        except (ConmanError, AttributeError):
+            raise
+        except Exception as error:
+            raise self._typed(name, error) from error
         if not callable(value):
             return value
         call: _Method = value
@@ -33,23 +39,33 @@ class _Guard:
                 raise
             except Exception as error:
                 raise self._typed(name, error) from error
-            return self._items(name, answer) if hasattr(answer, "__next__") else answer
+            return _Stream(answer, self._failure, name) if _is_stream(answer) else answer
 
         return guarded
 
-    def _items(self, name: str, answer: object) -> Iterator[object]:
-        assert isinstance(answer, Iterator)
+    def _typed(self, name: str, error: Exception) -> PluginFailed:
+        failure = self._failure()
+        failure.message = f"{failure.message} in {self._where or name}: {type(error).__name__}: {error}"
+        return failure
+
+
+class _Stream(_Guard):
+    """Stands in for an iterator or a stream that a method returned: failures while it is read are the method's."""
+
+    __slots__ = ()
+
+    def __iter__(self) -> Iterator[object]:
+        plugin = self._plugin
         try:
-            yield from answer
+            yield from plugin  # type: ignore[misc]
         except ConmanError:
             raise
         except Exception as error:
-            raise self._typed(name, error) from error
+            raise self._typed("", error) from error
 
-    def _typed(self, name: str, error: Exception) -> PluginFailed:
-        failure = self._failure()
-        failure.message = f"{failure.message} in {name}: {type(error).__name__}: {error}"
-        return failure
+
+def _is_stream(answer: object) -> bool:
+    return hasattr(answer, "__iter__") and (hasattr(answer, "__next__") or hasattr(answer, "close"))
 
 
 def guard(plugin: object, failure: Callable[[], PluginFailed]) -> object:

@@ -5,6 +5,7 @@ Two of these may stand side by side in one process; there is no global state. A 
 
 from __future__ import annotations
 
+from _thread import allocate_lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Mapping
 
@@ -59,6 +60,7 @@ class Conman:
         self._context: Context | None = None
         self._images: Images | None = None
         self._containers: Containers | None = None
+        self._making = allocate_lock()
 
     def __enter__(self) -> Conman:
         return self
@@ -79,33 +81,18 @@ class Conman:
     @property
     def images(self) -> Images:
         """Pull, find, list and remove images."""
-        if self._images is None:
-            from .images.parts import Parts
-            from .images.service import Images
-            from .store.blobs import Blobs
-            from .worker.client import Worker
-
-            self._images = Images(Parts(
-                layout=self.layout, database=self._index, locks=self._locks, blobs=Blobs(self.layout), worker=Worker(),
-                storage=self._driver, default_storage=self.config.text("storage.driver"), transport=self._transport,
-                short_names=self.config.texts("short_names"), keep_blobs=self.config.switch("keep_blobs"),
-                parallel=self.config.number("pull.parallel"), log=self.log))
-        return self._images
+        with self._making:
+            if self._images is None:
+                self._images = self._make_images()
+            return self._images
 
     @property
     def containers(self) -> Containers:
         """Create, run, find and list containers."""
-        if self._containers is None:
-            from .containers.context import Context
-            from .containers.service import Containers
-
-            self._context = Context(config=self.config, layout=self.layout, index=self._index, locks=self._locks,
-                                    plugins=self.plugins, log=self.log)
-            if self._shim is not None:
-                self._context.adopt_shim(self._shim)
-                self._shim = None
-            self._containers = Containers(self._context, place=self._place, images_of=self._images_of)
-        return self._containers
+        with self._making:
+            if self._containers is None:
+                self._containers = self._make_containers()
+            return self._containers
 
     def info(self) -> dict[str, object]:
         """Facts about host, store and selected plugins, as ``conman info`` shows them; JSON-ready."""
@@ -122,6 +109,29 @@ class Conman:
     def adopt_shim(self, shim: Shim) -> None:
         """Take a shim that was launched before anything was known; the first container gets it."""
         self._shim = shim
+
+    def _make_images(self) -> Images:
+        from .images.parts import Parts
+        from .images.service import Images
+        from .store.blobs import Blobs
+        from .worker.client import Worker
+
+        return Images(Parts(
+            layout=self.layout, database=self._index, locks=self._locks, blobs=Blobs(self.layout), worker=Worker(),
+            storage=self._driver, default_storage=self.config.text("storage.driver"), transport=self._transport,
+            short_names=self.config.texts("short_names"), keep_blobs=self.config.switch("keep_blobs"),
+            parallel=self.config.number("pull.parallel"), log=self.log))
+
+    def _make_containers(self) -> Containers:
+        from .containers.context import Context
+        from .containers.service import Containers
+
+        self._context = Context(config=self.config, layout=self.layout, index=self._index, locks=self._locks,
+                                plugins=self.plugins, log=self.log)
+        if self._shim is not None:
+            self._context.adopt_shim(self._shim)
+            self._shim = None
+        return Containers(self._context, place=self._place, images_of=self._images_of)
 
     def _driver(self, name: str) -> StorageDriver:
         from .slots import STORAGE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from _thread import allocate_lock
 from typing import Callable, Iterator, Mapping, NamedTuple, TypeVar, cast
 
 from .config import Config, unknown_key
@@ -20,7 +21,7 @@ from .errors import (
 )
 from .guard import guard
 from .slots import SLOTS, Slot
-from .slots.provider import Log, Option, PluginContext, Provider, RegistrySettings
+from .slots.provider import Log, Option, PluginContext, Provider, RegistrySettings, Unavailable
 from .store.layout import Layout
 
 T = TypeVar("T")
@@ -57,7 +58,7 @@ class PluginReport(NamedTuple):
 
 
 class Plugins:
-    """The plugins of one :class:`~conman_kernel.Conman`. Each is loaded at most once."""
+    """The plugins of one :class:`~conman_kernel.Conman`. Each is loaded at most once. Thread-safe."""
 
     def __init__(self, config: Config, layout: Layout, log: Log) -> None:
         self._config = config
@@ -65,6 +66,7 @@ class Plugins:
         self._log = log
         self._discovery = Discovery(layout)
         self._open: dict[tuple[str, str, bool | None], object] = {}
+        self._opening = allocate_lock()
 
     def get(self, slot: Slot[T], name: str, *, tls_verify: bool | None = None) -> T:
         """The object that the named plugin offers to a slot, opened on first need.
@@ -76,19 +78,9 @@ class Plugins:
         """
         key = (slot.group, name, tls_verify)
         if key not in self._open:
-            entry = self._entry(slot, name)
-            provider = self._provider(slot, entry)
-            context = self._context(slot, entry, provider, tls_verify)
-            no = self._call(slot, entry, "probe", lambda: provider.probe(context))
-            if no is not None:
-                raise PluginUnavailable(f"{name} ({_shipped(entry)}) cannot work on this host: {no.reason}",
-                                        slot=slot.group, plugin=name, distribution=_shipped(entry), hint=no.hint)
-            made = self._call(slot, entry, "open", lambda: provider.open(context))
-            missing = [member for member in slot.members if not hasattr(made, member)]
-            if missing:
-                raise PluginFailed(f"{name} ({_shipped(entry)}) lacks {', '.join(missing)} of the slot {slot.group}",
-                                   slot=slot.group, plugin=name, distribution=_shipped(entry))
-            self._open[key] = guard(made, lambda: _failure(slot, entry))
+            with self._opening:
+                if key not in self._open:
+                    self._open[key] = self._opened(slot, name, tls_verify)
         return cast("T", self._open[key])
 
     def list(self) -> tuple[PluginInfo, ...]:
@@ -126,18 +118,44 @@ class Plugins:
         return frozenset(STOCK) | chosen | set(self._config.plugin_options) | set(self._config.texts("plugins"))
 
     def close(self) -> None:
-        """Close what was opened. May be called twice."""
+        """Close what was opened. May be called twice. One that fails in it is reported, and keeps no other open."""
         opened, self._open = self._open, {}
         for plugin in opened.values():
             close = getattr(plugin, "close", None)
-            if close is not None:
+            if close is None:
+                continue
+            try:
                 close()
+            except ConmanError as error:
+                self._log.warning("%s", error)
+
+    def _opened(self, slot: Slot[T], name: str, tls_verify: bool | None) -> object:
+        entry = self._entry(slot, name)
+        provider = self._provider(slot, entry)
+        context = self._context(slot, entry, provider, tls_verify)
+        no = self._probe(slot, entry, provider, context)
+        if no is not None:
+            raise PluginUnavailable(f"{name} ({_shipped(entry)}) cannot work on this host: {no.reason}",
+                                    slot=slot.group, plugin=name, distribution=_shipped(entry), hint=no.hint)
+        made = self._call(slot, entry, "open", lambda: provider.open(context))
+        missing = self._call(slot, entry, "open", lambda: [member for member in slot.members if not hasattr(made, member)])
+        if missing:
+            raise PluginFailed(f"{name} ({_shipped(entry)}) lacks {', '.join(missing)} of the slot {slot.group}",
+                               slot=slot.group, plugin=name, distribution=_shipped(entry))
+        return guard(made, lambda: _failure(slot, entry))
+
+    def _probe(self, slot: Slot[T], entry: EntryPoint, provider: Provider[T],
+               context: PluginContext[Mapping[str, object]]) -> Unavailable | None:
+        no: object = self._call(slot, entry, "probe", lambda: provider.probe(context))
+        if no is None or isinstance(no, Unavailable):
+            return no
+        raise _failure(slot, entry, f"must answer None or Unavailable from probe, not {type(no).__name__}")
 
     def _report(self, slot: Slot[T], name: str) -> PluginReport:
         entry = self._entry(slot, name)
         provider = self._provider(slot, entry)
         context = self._context(slot, entry, provider)
-        no = self._call(slot, entry, "probe", lambda: provider.probe(context))
+        no = self._probe(slot, entry, provider, context)
         configured = self._config.plugin_options.get(name, {})
         values = tuple(
             OptionValue(o, configured[o.name].value, configured[o.name].origin) if o.name in configured
@@ -175,11 +193,10 @@ class Plugins:
                                   hint=f"{hint}pip install conman-{name}")
 
     def _provider(self, slot: Slot[T], entry: EntryPoint) -> Provider[T]:
+        hook = None
         if self._discovery.is_verified(entry) and "hooks" not in os.environ.get("CONMAN_TRACE", ""):
-            module = self._import(slot, entry)
-            answer: object = self._call(slot, entry, slot.hook, getattr(module, slot.hook))
-        else:
-            answer = self._checked_by_pluggy(slot, entry)
+            hook = getattr(self._import(slot, entry), slot.hook, None)  # None: its code changed in place since
+        answer: object = self._call(slot, entry, slot.hook, hook) if hook else self._checked_by_pluggy(slot, entry)
         if not isinstance(answer, Provider):
             raise PluginFailed(f"{entry.name} ({_shipped(entry)}) must return a Provider from {slot.hook}, not "
                                f"{type(answer).__name__}", slot=slot.group, plugin=entry.name, distribution=_shipped(entry))
@@ -220,7 +237,7 @@ class Plugins:
             loaded: object = importlib.import_module(module.strip())
             for part in attribute.split(".") if attribute else ():
                 loaded = getattr(loaded, part.strip())
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise _failure(slot, entry, f"cannot be imported: {type(error).__name__}: {error}") from error
         return loaded
 

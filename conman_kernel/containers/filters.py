@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Callable, Sequence
 
-from ..errors import InvalidInput
+from ..errors import InvalidInput, NotFound
 from .rows import ContainerRow
 
 Test = Callable[[ContainerRow], bool]
@@ -39,8 +39,8 @@ def _test(key: str, value: str, all_rows: Sequence[ContainerRow], state_of: Stat
     if key == "name":
         return lambda row: _matches(value, row.name)
     if key == "label":
-        name, equals, wanted = value.partition("=")
-        return lambda row: _has_label(row, name, wanted if equals else None)
+        name, _, wanted = value.partition("=")
+        return lambda row: _has_label(row, name, wanted)
     if key == "status":
         if value not in _STATES:
             raise InvalidInput(f'"{value}" is not a valid container status', hint=f"one of {', '.join(_STATES)}")
@@ -72,9 +72,10 @@ def _matches(pattern: str, text: str) -> bool:
         raise InvalidInput(f"filter: {pattern!r} is no regular expression: {error}") from None
 
 
-def _has_label(row: ContainerRow, name: str, wanted: str | None) -> bool:
-    labels = dict(row.parsed_options().labels)
-    return name in labels and (wanted is None or labels[name] == wanted)
+def _has_label(row: ContainerRow, name: str, wanted: str) -> bool:
+    """As podman: an empty value matches any, and the name may hold ``*``."""
+    shape = re.compile(".*".join(map(re.escape, name.split("*"))), re.DOTALL)
+    return any(shape.fullmatch(key) and wanted in ("", value) for key, value in row.parsed_options().labels)
 
 
 def _number(key: str, value: str) -> int:
@@ -85,9 +86,11 @@ def _number(key: str, value: str) -> int:
 
 
 def _named(value: str, all_rows: Sequence[ContainerRow], key: str) -> ContainerRow:
-    found = [row for row in all_rows if row.name == value or row.id.startswith(value)]
-    if len(found) != 1:
-        raise InvalidInput(f'filter {key}: no single container is meant by "{value}"')
+    found = [row for row in all_rows if value in (row.name, row.id)] or [row for row in all_rows if row.id.startswith(value)]
+    if not found:
+        raise NotFound(f'no container with name or ID "{value}" found: no such container')
+    if len(found) > 1:
+        raise InvalidInput(f'filter {key}: more than one container has an id that begins with "{value}"')
     return found[0]
 
 

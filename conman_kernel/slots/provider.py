@@ -49,7 +49,7 @@ class RegistrySettings(NamedTuple):
 
 
 class PluginContext(Generic[O]):
-    """What a plugin is given to work with; the same object for ``probe`` and ``open``.
+    """What a plugin is given to work with; the same values for ``probe`` and ``open``.
 
     :ivar name: the plugin's name, as in ``conman.toml``.
     :ivar options: the plugin's own ``[plugin.NAME]`` table, checked and filled with defaults.

@@ -6,9 +6,11 @@ No transaction is open while a runtime or a registry is waited for.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import sqlite3
+from _thread import allocate_lock
 from contextlib import contextmanager
 from typing import Iterator
 
@@ -30,6 +32,7 @@ class Index:
         self._layout = layout
         # Closing the last connection writes the WAL back and syncs it: this one keeps that from every single operation.
         self._anchor: sqlite3.Connection | None = None
+        self._anchoring = allocate_lock()
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
@@ -64,15 +67,17 @@ class Index:
 
     def close(self) -> None:
         """Give the resting connection back. May be called twice; the index goes on working."""
-        anchor, self._anchor = self._anchor, None
+        with self._anchoring:
+            anchor, self._anchor = self._anchor, None
         if anchor is not None:
             anchor.close()
 
     def _connect(self) -> sqlite3.Connection:
-        if self._anchor is None:
-            if not os.path.exists(self._layout.index):
-                self._layout.ensure(self._layout.root)
-            self._anchor = self._open(migrate=True)
+        with self._anchoring:
+            if self._anchor is None:
+                if not os.path.exists(self._layout.index):
+                    self._layout.ensure(self._layout.root)
+                self._anchor = self._open(migrate=True)
         return self._open(migrate=False)
 
     def _open(self, *, migrate: bool) -> sqlite3.Connection:
@@ -91,18 +96,17 @@ class Index:
         except sqlite3.Error as error:
             connection.close()
             raise self._failure(error) from error
+        except OSError as error:
+            connection.close()
+            raise unusable(self._layout.root, error) from None
         except ConmanError:
             connection.close()
             raise
         return connection
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version == len(MIGRATIONS):
+        if self._version(connection) == len(MIGRATIONS):
             return
-        if version > len(MIGRATIONS):
-            raise Unavailable(f"{self._layout.index} was written by a newer conman (schema {version}, this one knows "
-                              f"{len(MIGRATIONS)})", hint="install that version, or choose another --root")
         # Two that make a fresh index at once: SQLite's busy handler does not cover the change of the journal mode.
         folder = os.open(os.path.dirname(self._layout.index), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -115,20 +119,27 @@ class Index:
         os.chmod(self._layout.index, 0o600)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("BEGIN IMMEDIATE")
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        version = self._version(connection)  # again: another process may have been faster
         for number in range(version, len(MIGRATIONS)):
             for statement in _statements(MIGRATIONS[number]):
                 connection.execute(statement)
         connection.execute(f"PRAGMA user_version={len(MIGRATIONS)}")
         connection.execute("COMMIT")
 
+    def _version(self, connection: sqlite3.Connection) -> int:
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        if version > len(MIGRATIONS):
+            raise Unavailable(f"{self._layout.index} was written by a newer conman (schema {version}, this one knows "
+                              f"{len(MIGRATIONS)})", hint="install that version, or choose another --root")
+        return version
+
     def _failure(self, error: sqlite3.Error) -> ConmanError:
         path = self._layout.index
         if isinstance(error, sqlite3.OperationalError):
             if not os.access(os.path.dirname(path), os.W_OK):
-                return unusable(os.path.dirname(path), PermissionError(13, "Permission denied"))
+                return unusable(os.path.dirname(path), PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
             return Unavailable(f"the index {path} cannot be used: {error}")
-        if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.IntegrityError):
+        if type(error) is sqlite3.DatabaseError:  # its subclasses are defects of conman's own statements
             return Unavailable(f"the index {path} is damaged: {error}", hint="move it away, and pull again")
         raise error
 

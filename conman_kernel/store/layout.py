@@ -79,7 +79,9 @@ class Layout:
         """
         try:
             os.mkdir(path, 0o700)
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            if not os.path.dirname(path):
+                raise unusable(path, error) from None
             # Not os.makedirs: its mode is for the last folder alone, and a store that others may enter shows them set-uid files.
             self.ensure(os.path.dirname(path))
             return self.ensure(path)

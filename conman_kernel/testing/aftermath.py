@@ -129,8 +129,8 @@ def _processes(root: str, run_root: str) -> tuple[dict[int, str], set[str]]:
             group = _CONTAINER.search(_read(f"/proc/{name}/cgroup").decode())
             if not mine and os.readlink(f"/proc/{name}/ns/mnt") != here:
                 mine = any(mark + b"/" in _read(f"/proc/{name}/mountinfo") for mark in marks)
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # it ended while we looked
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue  # it ended while we looked, or has more rights than we have
         if mine:
             own[int(name)] = command.replace(b"\0", b" ").decode(errors="replace").strip()
         elif group is not None:

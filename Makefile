@@ -1,0 +1,46 @@
+# The whole developer surface. Each target does its own set-up; PYTHON=/path/to/python3 chooses the interpreter.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+export PYTHON
+BIN := .venv/bin
+# conman needs root until it is rootless: a person who is not root is asked once, by sudo.
+ROOT := $(if $(filter 0,$(shell id -u)),,sudo -E)
+
+.PHONY: help setup setup-dev demo test test-pythons check bench stress docs clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## what conman needs on this machine, and .venv/bin/conman with the stock plugins
+	@tools/setup.sh
+
+setup-dev: ## the same, and what the tests and checks need
+	@tools/setup.sh dev
+
+demo: setup ## serve an image, pull it, run it, swap storage and runtime; on a terminal ends in a container
+	@$(ROOT) $(BIN)/python tools/demo.py
+
+test: setup-dev ## the whole test suite, against the installed wheels
+	@$(ROOT) $(BIN)/python tools/test_pythons.py
+	@$(ROOT) $(BIN)/pytest --installed $(ARGS)
+
+test-pythons: setup-dev ## the unit tests on every other supported Python found here
+	@$(ROOT) $(BIN)/python tools/test_pythons.py
+
+check: setup-dev ## ruff, mypy --strict, architecture and docs tests
+	@$(BIN)/ruff check .
+	@tools/mypy.sh
+	@$(ROOT) $(BIN)/pytest --installed -q tests/architecture tests/docs
+
+bench: setup-dev ## ratios against podman and bare runc, measured in one run; asserts nothing
+	@$(ROOT) $(BIN)/python benchmarks/run.py $(ARGS)
+
+stress: setup-dev ## the integration tests again and again (ROUNDS=3), until one fails
+	@for i in $$(seq $${ROUNDS:-3}); do echo "== round $$i"; $(ROOT) $(BIN)/pytest --installed -q -x -m integration $(ARGS); done
+
+docs: setup-dev ## run every command block and example of README and docs/
+	@$(ROOT) $(BIN)/pytest --installed -q tests/docs
+
+clean: ## remove what make made in the checkout
+	@rm -rf .venv build .mypy_cache .pytest_cache .ruff_cache .hypothesis

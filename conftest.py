@@ -1,0 +1,71 @@
+"""Rules of every test run here, in the root and in each distribution.
+
+With ``--installed`` what is tested is what is installed; in CI a skip fails.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Generator
+
+import pytest
+
+SKIPS = pytest.StashKey[list[str]]()
+
+
+def _reason(longrepr: object) -> str:
+    return str(longrepr[2] if isinstance(longrepr, tuple) else longrepr)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--installed", action="store_true", help="insist on the conman that this environment holds")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[SKIPS] = []
+    if not config.getoption("--installed"):
+        return
+    import conman_kernel
+
+    where = Path(str(conman_kernel.__file__))
+    if not where.is_relative_to(sys.prefix):
+        raise pytest.UsageError(f"--installed: conman_kernel comes from {where}, not from {sys.prefix}")
+
+
+def pytest_report_header() -> str:
+    import conman_kernel
+
+    return f"conman_kernel: {Path(str(conman_kernel.__file__)).parent}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail"):
+        item.config.stash[SKIPS].append(f"{item.nodeid}: {_reason(report.longrepr)}")
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    if report.skipped:
+        collector.config.stash[SKIPS].append(f"{report.nodeid}: {_reason(report.longrepr)}")
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    skipped = session.config.stash[SKIPS]
+    if os.environ.get("CI") == "true" and skipped and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if os.environ.get("CI") == "true" and config.stash[SKIPS]:
+        terminalreporter.section("skipped, which is a failure in CI", red=True)
+        for line in config.stash[SKIPS]:
+            terminalreporter.line(line)
