@@ -9,12 +9,12 @@ sticky folder such as /tmp passes: nobody can replace root's file in it).
 from __future__ import annotations
 
 import os
-import stat
 from typing import Mapping, NamedTuple, cast
 
 from .config_schema import REGISTRY_KEYS, SCHEMA, TRANSPORTS, Key, Value
 from .errors import ConfigError
 from .slots.provider import RegistrySettings
+from .trust import check_trust
 
 SYSTEM_FILE = "/etc/conman/conman.toml"
 """The host's configuration file."""
@@ -31,7 +31,7 @@ class ConfigValue(NamedTuple):
 class Config:
     """The merged configuration of one :class:`~conman_kernel.Conman`. Immutable after :func:`load`."""
 
-    __slots__ = ("_values", "explicit_file", "files", "plugin_options", "registries", "transports")
+    __slots__ = ("_registry_origins", "_values", "explicit_file", "files", "plugin_options", "registries", "transports")
 
     def __init__(self, values: dict[str, ConfigValue], transports: dict[str, ConfigValue],
                  registries: dict[str, RegistrySettings], plugin_options: dict[str, dict[str, ConfigValue]],
@@ -42,6 +42,7 @@ class Config:
         self.plugin_options = plugin_options
         self.files = files
         self.explicit_file = ""
+        self._registry_origins: dict[str, str] = {}
 
     def entry(self, key: str) -> ConfigValue:
         """The value of one key of :data:`~conman_kernel.config_schema.SCHEMA` with its origin; KeyError otherwise."""
@@ -69,8 +70,9 @@ class Config:
         rows += [self.transports[scheme] for scheme in sorted(self.transports)]
         for host in sorted(self.registries):
             settings = self.registries[host]
-            rows += [ConfigValue(f'registry."{host}".{name}', value if value is not None else "auto", "configuration")
-                     for name, value in zip(settings._fields, settings)]
+            for field, value in zip(settings._fields, settings):
+                name = f'registry."{host}".{field}'
+                rows.append(ConfigValue(name, "auto" if value is None else value, self._registry_origins.get(name, "built in")))
         for name in sorted(self.plugin_options):
             rows += [self.plugin_options[name][key] for key in sorted(self.plugin_options[name])]
         return tuple(rows)
@@ -111,9 +113,18 @@ def load(*, file: str | None = None, overrides: Mapping[str, object] | None = No
         key = _key(name, "command line")
         values[name] = ConfigValue(name, _checked(key, value, "command line"), "command line")
     for name in ("root", "run_root"):
-        entry = values[name]
-        values[name] = entry._replace(value=os.path.abspath(cast("str", entry.value)))
+        values[name] = _folder(values[name])
     return config
+
+
+def _folder(entry: ConfigValue) -> ConfigValue:
+    """Made absolute where a person typed it; a file means the same folder wherever it is read from."""
+    value = cast("str", entry.value)
+    if not value:
+        raise ConfigError(f"{entry.origin}: {entry.key} must not be empty")
+    if not os.path.isabs(value) and entry.origin != "command line" and not entry.origin.startswith("environment "):
+        raise ConfigError(f"{entry.origin}: {entry.key} must be an absolute path, not {value!r}")
+    return entry._replace(value=os.path.abspath(value))
 
 
 def _from_text(key: Key, text: str, origin: str) -> object:
@@ -147,6 +158,8 @@ def _checked(key: Key, value: object, origin: str) -> Value:
         raise ConfigError(f"{origin}: {key.name} must be {_TYPES[kind]}, not {value!r}")
     if key.choices and value not in key.choices:
         raise ConfigError(f"{origin}: {key.name} must be one of {', '.join(key.choices)}, not {value!r}")
+    if type(value) is int and value < key.least:
+        raise ConfigError(f"{origin}: {key.name} must be at least {key.least}, not {value}")
     return cast("Value", value)
 
 
@@ -164,29 +177,6 @@ def unknown_key(name: str, known: list[str], origin: str) -> ConfigError:
     near = difflib.get_close_matches(name, known, 1, 0.6) or \
         [k for k in known if k.rpartition(".")[2] == name.rpartition(".")[2]][:1]
     return ConfigError(f"{origin}: unknown key {name}", hint=f"did you mean {near[0]}?" if near else "see docs/configuration.md")
-
-
-def check_trust(path: str) -> None:
-    """Refuse, for root, a file that somebody else could have written or replaced.
-
-    :raises ConfigError: naming the file or folder and what is wrong with it.
-    """
-    if os.geteuid() != 0:
-        return
-    real = os.path.realpath(path)
-    current = real
-    while True:
-        st = os.stat(current)
-        others = st.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-        if others and stat.S_ISDIR(st.st_mode) and st.st_mode & stat.S_ISVTX:
-            others = 0
-        if st.st_uid != 0 or others:
-            what = "does not belong to root" if st.st_uid != 0 else "can be written by others"
-            raise ConfigError(f"{path}: not read: {current} {what}, and a configuration chooses code that runs as root",
-                              hint=f"chown root {current}; chmod go-w {current}")
-        if current == "/":
-            return
-        current = os.path.dirname(current)
 
 
 def _merge_file(config: Config, path: str, hostname: str | None) -> None:
@@ -224,8 +214,7 @@ def _merge_table(config: Config, table: Mapping[str, object], origin: str) -> No
                 config.transports[scheme] = ConfigValue(key.name, _checked(key, plugin, origin), origin)
         elif name == "registry":
             for host, keys in _table(value, name, origin).items():
-                config.registries[host] = _registry(config.registries.get(host, RegistrySettings()), host,
-                                                    _table(keys, f'registry."{host}"', origin), origin)
+                _merge_registry(config, host, _table(keys, f'registry."{host}"', origin), origin)
         elif name == "plugin":
             for plugin, keys in _table(value, name, origin).items():
                 _merge_plugin(config, plugin, _table(keys, f"plugin.{plugin}", origin), origin)
@@ -246,13 +235,16 @@ def _table(value: object, name: str, origin: str) -> dict[str, object]:
     return cast("dict[str, object]", value)
 
 
-def _registry(settings: RegistrySettings, host: str, table: Mapping[str, object], origin: str) -> RegistrySettings:
+def _merge_registry(config: Config, host: str, table: Mapping[str, object], origin: str) -> None:
     known = {key.name: key for key in REGISTRY_KEYS}
+    settings = config.registries.get(host, RegistrySettings())
     for name, value in table.items():
+        full = f'registry."{host}".{name}'
         if name not in known:
-            raise unknown_key(f'registry."{host}".{name}', [f'registry."{host}".{k}' for k in known], origin)
-        settings = settings._replace(**{name: _checked(known[name], value, origin)})  # type: ignore[arg-type]
-    return settings
+            raise unknown_key(full, [f'registry."{host}".{k}' for k in known], origin)
+        settings = settings._replace(**{name: _checked(known[name]._replace(name=full), value, origin)})  # type: ignore[arg-type]
+        config._registry_origins[full] = origin
+    config.registries[host] = settings
 
 
 def _merge_plugin(config: Config, plugin: str, table: Mapping[str, object], origin: str) -> None:

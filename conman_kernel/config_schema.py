@@ -15,12 +15,14 @@ class Key(NamedTuple):
     :param default: its value where nothing sets it; the type is the default's.
     :param doc: one line of why one would set it.
     :param choices: the only values allowed; empty for any.
+    :param least: the smallest number allowed.
     """
 
     name: str
     default: Value
     doc: str
     choices: tuple[str, ...] = ()
+    least: int = 0
 
     @property
     def environment(self) -> str:
@@ -41,7 +43,7 @@ SCHEMA: tuple[Key, ...] = (
     Key("runtime.name", "runc-runtime", "Runtime plugin for new containers; old ones keep theirs."),
     Key("attach.name", "pty-attach", "I/O plugin that joins a person's terminal to a container."),
     Key("shim.command", (), "Program and arguments to stand in for conman-shim; it must speak shim/PROTOCOL.md."),
-    Key("pull.parallel", 3, "How many layers are downloaded at once."),
+    Key("pull.parallel", 3, "How many layers are downloaded at once.", least=1),
     Key("registries.tls_verify", True,
         "false: accept plain HTTP and unverified TLS from every registry. Prefer a registry table."),
     Key("containers.network", "none", "Network of new containers: none or host, until the network release.", ("none", "host")),

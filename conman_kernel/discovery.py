@@ -140,6 +140,6 @@ def _scan() -> tuple[EntryPoint, ...]:
 
 def _entries_of(distribution: Distribution) -> tuple[str, list[EntryPoint]]:
     fields = distribution.metadata
-    name, version = str(fields.get("Name") or ""), str(fields.get("Version") or "")
+    name, version = (str(fields[field] or "") if field in fields else "" for field in ("Name", "Version"))
     return name, [EntryPoint(point.group, point.name, point.value, name, version)
                   for point in distribution.entry_points if point.group.startswith("conman.")]

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..cancel import Cancel
-from ..errors import InvalidState, NotFound, ShimLost
+from ..errors import DeadlineExceeded, InvalidState, NotFound, ShimLost
 from ..slots.attach import AttachRequest, End, Outcome
 from . import rows
 from .context import Context
@@ -16,6 +16,10 @@ from .stop import is_running, wait
 
 if TYPE_CHECKING:
     from .session import SocketSession
+
+
+_LAST_WORDS_SECONDS = 1.0
+"""How long after a broken session the shim may still say how the container ended."""
 
 
 class Streams(NamedTuple):
@@ -88,8 +92,16 @@ def conclude(context: Context, started: Started, cancel: Cancel) -> int:
 
 
 def lost(context: Context, started: Started, end: End, cancel: Cancel) -> RunOutcome:
+    """After a session that broke: the exit code where the shim still gave one, else what became of the container.
+
+    :raises ShimLost: nobody saw how it ended, or it goes on without this caller.
+    """
     try:
-        status = started.shim.wait_exited(Cancel(1.0))
+        status = started.shim.wait_exited(Cancel(_LAST_WORDS_SECONDS))
+    except DeadlineExceeded:
+        release(started)
+        raise ShimLost(f"container {started.row.name}: the session was lost: {end.message}; it goes on running",
+                       hint=f"conman attach {started.row.name}; conman logs {started.row.name}") from None
     except ShimLost:
         wait(context, started.row, cancel)  # clears what is left, and says that nobody saw the end
         raise

@@ -45,13 +45,15 @@ def finish(context: Context, row: ContainerRow, cancel: Cancel) -> ContainerRow:
 def take_down(context: Context, row: ContainerRow, cancel: Cancel) -> None:
     """Undo what a start made on the host: the runtime's state, the mount, the bundle. The container's process has ended."""
     if row.boot_id == boot_id():
-        client = context.client(row.runtime)
-        forgetting = client.begin_delete(row.id, force=alive(row.pid, row.pid_start))
-        try:
-            release(context, row, force=False)  # beside it: the container's own mounts went with its process
-        finally:
-            client.end_delete(forgetting, row.id, cancel)
-        _clear_runtime(context, row, cancel)
+        if context.runtime_knows(row.runtime, row.id):
+            client = context.client(row.runtime)
+            forgetting = client.begin_delete(row.id, force=alive(row.pid, row.pid_start))
+            try:
+                release(context, row, force=False)  # beside it: the container's own mounts went with its process
+            finally:
+                client.end_delete(forgetting, row.id, cancel)
+            _clear_runtime(context, row, cancel)
+        release(context, row, force=False)
     _remove_run_folder(context, row)
 
 
@@ -72,6 +74,15 @@ def remove(context: Context, row: ContainerRow, cancel: Cancel) -> ContainerRow:
     return row._replace(state="removing")
 
 
+def remove_unstarted(context: Context, row: ContainerRow) -> None:
+    """Remove a container that was made and never ran; one that did run, or is gone, is left alone."""
+    with context.locks.acquire(row.num):
+        with context.index.read() as connection:
+            now = rows.by_id(connection, row.id)
+        if now is not None and now.state == "created" and not now.started:
+            remove(context, now, Cancel())
+
+
 def stop_leftovers(context: Context, row: ContainerRow, cancel: Cancel) -> None:
     """Kill whatever still runs of a container; nothing left is no error."""
     cgroups.kill_all(context.facts, row.id, cancel)
@@ -80,8 +91,8 @@ def stop_leftovers(context: Context, row: ContainerRow, cancel: Cancel) -> None:
 
 
 def _clear_runtime(context: Context, row: ContainerRow, cancel: Cancel) -> None:
-    client = context.client(row.runtime)
-    if client.has_state(row.id):
+    if context.runtime_knows(row.runtime, row.id):
+        client = context.client(row.runtime)
         client.end_delete(client.begin_delete(row.id, force=True), row.id, cancel, must=True)
 
 

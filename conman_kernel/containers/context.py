@@ -59,6 +59,10 @@ class Context:
                                                 systemd_cgroup=self.facts.cgroup_manager == "systemd")
         return self._clients[name]
 
+    def runtime_knows(self, name: str, id: str) -> bool:
+        """True where a runtime still keeps something of a container. Needs no plugin: that may be gone by now."""
+        return os.path.isdir(f"{self.layout.runtime_run(name)}/{id}")
+
     def adopt_shim(self, shim: Shim) -> None:
         """Take a shim that was launched before anything was known; the next container gets it."""
         self._shim = shim

@@ -59,6 +59,7 @@ def create(context: Context, image: ImageLike, chain_id: str, options: Container
     row: ContainerRow | None = None
     try:
         driver = context.driver(storage)
+        context.client(runtime)  # one that cannot work here says so before anything is made
         row = _reserve(context, id, image, chain_id, parts, options, storage, runtime)
         driver.prepare(PrepareRequest(id, chain_id or None, cancel))
         with context.index.write() as connection:

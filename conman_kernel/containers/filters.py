@@ -1,4 +1,5 @@
-"""``ps --filter``: podman's keys. Filters of one key are alternatives, different keys must all hold; labels must all hold."""
+"""``ps --filter``: podman's keys. Filters of one key are alternatives, different keys must all hold; ``label`` and
+``before`` must all hold, too."""
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ def build(filters: Sequence[tuple[str, str]], *, all_rows: Sequence[ContainerRow
     groups: dict[str, list[Test]] = {}
     for number, (key, value) in enumerate(filters):
         test = _test(key, value, all_rows, state_of, images_of)
-        groups.setdefault(f"label{number}" if key == "label" else key, []).append(test)
+        groups.setdefault(f"{key}{number}" if key in ("label", "before") else key, []).append(test)
     return lambda row: all(any(test(row) for test in group) for group in groups.values())
 
 

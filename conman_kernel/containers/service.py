@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable, Sequence
+from typing import TYPE_CHECKING, Callable, Sequence, TypeVar
 
 from ..cancel import Cancel
 from ..oci.runtime.options import ContainerOptions
@@ -18,6 +18,8 @@ from .stop import RUNNING, outward_state
 if TYPE_CHECKING:
     from .capture import RunResult
     from .container import Container
+
+T = TypeVar("T")
 
 Placed = tuple[ImageLike, str, str]
 """An image ready to start from: the image, its topmost chain id, and the storage driver that holds it."""
@@ -55,7 +57,7 @@ class Containers:
         :param command: replaces ``options.command``, and the image's.
         :param options: everything else; ``remove=True`` leaves nothing behind.
         :param stdin: what it reads.
-        :raises CommandNotFound, CommandNotExecutable, RuntimeFailed: it could not be started.
+        :raises CommandNotFound, CommandNotExecutable, RuntimeFailed: it could not be started; it is removed again.
         """
         from .capture import run_captured
 
@@ -65,13 +67,27 @@ class Containers:
             chosen = chosen._replace(command=tuple(command))
         if stdin:
             chosen = chosen._replace(stdin_open=True)
-        return run_captured(self._context, self._create(image, chosen, watch), stdin, watch)
+        row = self._create(image, chosen, watch)
+        return self._or_removed(row, lambda: run_captured(self._context, row, stdin, watch))
 
     def run_attached(self, image: ImageLike | str, options: ContainerOptions, streams: Streams, *,
                      cancel: Cancel | None = None) -> RunOutcome:
-        """Make a container and run it with the caller's descriptors joined, until it ends or is detached from."""
+        """Make a container and run it with the caller's descriptors joined, until it ends or is detached from.
+
+        :raises CommandNotFound, CommandNotExecutable, RuntimeFailed: it could not be started; it is removed again.
+        """
         watch = cancel or Cancel()
-        return run_attached(self._context, self._create(image, options, watch), streams, watch)
+        row = self._create(image, options, watch)
+        return self._or_removed(row, lambda: run_attached(self._context, row, streams, watch))
+
+    def run_detached(self, image: ImageLike | str, options: ContainerOptions, *, cancel: Cancel | None = None) -> Container:
+        """Make a container, start it, and leave it to its shim.
+
+        :raises CommandNotFound, CommandNotExecutable, RuntimeFailed: it could not be started; it is removed again.
+        """
+        container = self.create(image, options, cancel=cancel)
+        self._or_removed(container.row, lambda: container.start(cancel=cancel))
+        return container
 
     def get(self, name_or_id: str) -> Container:
         """A container by name, id, or the beginning of an id.
@@ -134,6 +150,16 @@ class Containers:
         placed, chain_id, storage = self._place(image, cancel)
         return create(self._context, placed, chain_id, options, storage=storage,
                       runtime=self._context.config.text("runtime.name"), cancel=cancel)
+
+    def _or_removed(self, row: ContainerRow, work: Callable[[], T]) -> T:
+        """Do the work; a container that never started because of a failure goes again, for nobody could use it."""
+        try:
+            return work()
+        except BaseException:
+            from .cleanup import remove_unstarted
+
+            remove_unstarted(self._context, row)
+            raise
 
     def _noun(self, row: ContainerRow) -> Container:
         from .container import Container

@@ -22,9 +22,7 @@ def _run(context: Context, values: Values) -> int:
     make_room(conman, values, options, cancel=context.cancel)
     image = ensure_image(conman, values, cancel=context.cancel)
     if detach:
-        container = conman.containers.create(image, options, cancel=context.cancel)
-        container.start(cancel=context.cancel)
-        out.line(container.id)
+        out.line(conman.containers.run_detached(image, options, cancel=context.cancel).id)
         return 0
     joined = Streams(stdin=0 if options.stdin_open else -1, stdout=1, stderr=2, detach_keys=keys,
                      forward_signals=values.flag("sig-proxy"))

@@ -21,6 +21,10 @@ else:
 WORDS = 16 * 1024
 """Bytes of the runtime's stderr that are passed on when it fails (the last ones)."""
 
+EARLY = 1024 * 1024
+"""Bytes of stderr that are taken before the command has ended; a process that an exec began may write there already.
+More waits in the pipe: nothing of a process's output may be lost."""
+
 ORPHANED_SECONDS = 10.0
 """How long a create may go on once the kernel is gone. Then it is killed, and clean-up clears what is left."""
 
@@ -79,7 +83,7 @@ class Creation:
 
     def said(self) -> str:
         """The last words of the runtime."""
-        return self._words.decode("utf-8", "replace").strip()
+        return self._words[-WORDS:].decode("utf-8", "replace").strip()
 
     def close(self) -> None:
         """Close what only the creation needs; the streams too, unless it went well. May be called twice."""
@@ -125,8 +129,8 @@ class Creation:
             self._loop.remove(self._standard.stderr)
 
     def _listen(self) -> bool:
-        """Take what is on standard error now. False at its end."""
-        while True:
+        """Take what is on standard error now. False at its end, or once it is enough for now."""
+        while len(self._words) < EARLY:
             try:
                 data = os.read(self._standard.stderr, WORDS)
             except BlockingIOError:
@@ -134,7 +138,7 @@ class Creation:
             if not data:
                 return False
             self._words += data
-            del self._words[:-WORDS]
+        return False
 
     def _connected(self, events: int) -> None:
         if self._console is None or self._connection is not None:
