@@ -15,7 +15,7 @@ PUBLIC = ("conman_kernel.errors", "conman_kernel.cancel", "conman_kernel.slots",
 
 # Packages of the kernel from the ground up: each may import itself and what stands before it.
 ORDER = (("_version", "errors", "times"), ("cancel",), ("processes", "inotify"), ("oci",), ("slots",),
-         ("hooks", "hookspecs"), ("mounts",), ("config_schema", "config", "log"), ("store",),
+         ("hooks", "hookspecs"), ("mounts",), ("config_schema", "trust", "config", "log"), ("store",),
          ("discovery", "guard", "plugins"), ("worker",))
 
 # What stands on all of that, each with a rule of its own below.

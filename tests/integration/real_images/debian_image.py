@@ -130,7 +130,7 @@ def top() -> list[Entry]:
         file("usr/share/zoneinfo/only", b"the rest is hidden\n"),
         directory("opt"), directory("opt/special", mode=0o751, uid=3, gid=4), whiteout("opt/special/two"),
         file("opt/special/id-setgid", b"another", mode=0o2711, gid=2000),
-        hardlink("opt/special/again", "opt/special/id-setgid"), whiteout("opt/special/*"),
+        hardlink("opt/special/again", "opt/special/id-setgid")._replace(mode=0o2711, gid=2000), whiteout("opt/special/*"),
         directory("opt/attributes"),
         file("opt/attributes/file", b"x")._replace(xattrs=(("user.note", b"a value"), ("user.empty", b""))),
         directory("opt/attributes/folder")._replace(xattrs=(("user.note", b"of a folder"),)),
