@@ -45,7 +45,8 @@ class _Guard:
 
     def _typed(self, name: str, error: Exception) -> PluginFailed:
         failure = self._failure()
-        failure.message = f"{failure.message} in {self._where or name}: {type(error).__name__}: {error}"
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        failure.message = f"{failure.message} in {self._where or name}: {said}"
         return failure
 
 

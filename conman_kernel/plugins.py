@@ -277,5 +277,5 @@ def _shipped(entry: EntryPoint) -> str:
 
 
 def _failure(slot: Slot[T], entry: EntryPoint, what: str = "failed") -> PluginFailed:
-    return PluginFailed(f"{entry.name} ({_shipped(entry)}) {what}", slot=slot.group, plugin=entry.name,
+    return PluginFailed(f"{entry.name} ({_shipped(entry)}) {' '.join(what.split())}", slot=slot.group, plugin=entry.name,
                         distribution=_shipped(entry), hint="this is a defect of the plugin; conman's own state is untouched")

@@ -33,7 +33,8 @@ class Missing(Exception):
 
 def release() -> str:
     """The Debian release to make: this machine's own."""
-    facts = dict(line.rstrip().split("=", 1) for line in open("/etc/os-release", encoding="utf-8") if "=" in line)
+    lines = Path("/etc/os-release").read_text(encoding="utf-8").splitlines()
+    facts = dict(line.split("=", 1) for line in lines if "=" in line)
     name = facts.get("VERSION_CODENAME", "").strip('"')
     return name if name in RELEASES else RELEASES[0]
 

@@ -6,14 +6,14 @@ import json
 import os
 from typing import Mapping, NamedTuple
 
-from ..errors import InvalidState, NotFound, Unavailable
+from ..errors import InvalidState, NotFound
 from ..oci.runtime.options import ContainerOptions
-from ..oci.runtime.request import BindFile, ImageParts, SpecRequest, User
+from ..oci.runtime.request import BindFile, SpecRequest
 from ..oci.runtime.spec import build_spec
 from ..processes import alive
 from . import cgroups, etcfiles, hostfacts, rows
 from .context import Context
-from .rootpath import mkdir_in_root
+from .rootentries import ensure_mtab, ensure_workdir
 from .rows import ContainerRow
 from .seccompfile import read_profile
 from .users import resolve_user
@@ -48,7 +48,8 @@ def write_bundle(context: Context, row: ContainerRow, rootfs: str) -> Bundle:
     root_fd = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         user = resolve_user(root_fd, options.user or parts.user, options.groups)
-        _make_workdir(root_fd, options, parts, user)
+        ensure_workdir(root_fd, row.id, options, parts, user)
+        ensure_mtab(root_fd)
     finally:
         os.close(root_fd)
     cgroups.prepare(context.facts)
@@ -68,7 +69,7 @@ def _etc_files(context: Context, row: ContainerRow, options: ContainerOptions, f
                hostname: str) -> tuple[BindFile, ...]:
     """Write hosts, resolv.conf, hostname and .containerenv; a joined network brings the other container's own two."""
     network = options.network
-    base = etcfiles.read_host("/etc/hosts") if network == "host" else b""
+    base = etcfiles.read_host("/etc/hosts")
     content = {
         "hosts": etcfiles.hosts_file(name=row.name, hostname=hostname, extra=options.add_hosts, base=base),
         "resolv.conf": etcfiles.resolv_conf(host=etcfiles.host_resolv_conf(), network=network, dns=options.dns,
@@ -115,16 +116,6 @@ def init_binary(context: Context) -> str:
             return path
     raise NotFound(f"no init binary for --init: {configured or ', '.join(INIT_BINARIES)} not found",
                    hint="apt-get install catatonit (or tini), or set containers.init_path")
-
-
-def _make_workdir(root_fd: int, options: ContainerOptions, parts: ImageParts, user: User) -> None:
-    """A working folder that is missing is made, owned by root, as podman and docker do."""
-    workdir = options.workdir or parts.working_dir
-    if workdir and workdir != "/":
-        try:
-            mkdir_in_root(root_fd, workdir)
-        except OSError as error:
-            raise Unavailable(f"cannot make the working folder {workdir} in the container: {error.strerror}") from None
 
 
 def _seccomp(context: Context, options: ContainerOptions) -> Mapping[str, object] | None:

@@ -59,15 +59,17 @@ class DockerRegistry:
                 return
         raise RuntimeError(f"docker-registry did not start: {self._tail()}")
 
-    def push(self, layout: str | os.PathLike[str], ref: str, name: str) -> None:
-        """Copy an image of an OCI layout folder into the registry as it is.
+    def push(self, layout: str | os.PathLike[str], ref: str, name: str, *, format: str = "") -> None:
+        """Copy an image of an OCI layout folder into the registry: as it is, or in another format.
 
         :param ref: its name in the folder.
         :param name: ``repository:tag``.
+        :param format: what skopeo converts it to, such as ``v2s2``; digests change then.
         :raises RuntimeError: skopeo failed; the message holds its words.
         """
+        kept = ["--format", format] if format else ["--all", "--preserve-digests"]
         done = subprocess.run(
-            ["skopeo", "--insecure-policy", "copy", "--all", "--preserve-digests", "--quiet", "--dest-tls-verify=false",
+            ["skopeo", "--insecure-policy", "copy", *kept, "--quiet", "--dest-tls-verify=false",
              f"oci:{os.fspath(layout)}:{ref}", f"docker://{self.host}/{name}"],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
         if done.returncode != 0:

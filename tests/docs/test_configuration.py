@@ -9,6 +9,7 @@ import tomli
 
 from conman_kernel import config
 from conman_kernel.config_schema import REGISTRY_KEYS, SCHEMA, TRANSPORTS, Key
+from conman_kernel.trust import check_trust
 
 TOP = Path(__file__).resolve().parents[2]
 SHIPPED = TOP / "conman.toml"
@@ -58,7 +59,7 @@ def test_the_shipped_file_says_why_of_every_key() -> None:
 def test_the_shipped_file_as_it_stands_changes_nothing(tmp_path: Path) -> None:
     copy = tmp_path / "conman.toml"
     copy.write_bytes(SHIPPED.read_bytes())
-    config.check_trust(str(copy))
+    check_trust(str(copy))
     loaded = config.load(file=str(copy), environ={})
     assert {key.name: loaded.entry(key.name).value for key in SCHEMA} == {key.name: key.default for key in SCHEMA}
 

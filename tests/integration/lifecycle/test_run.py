@@ -41,10 +41,15 @@ def test_what_cannot_be_started(conman: Command, image: str, command: str, code:
     assert command in done.stderr
 
 
-def test_a_container_that_could_not_start_stays_created_without_rm(conman: Command, image: str, gone: list[str]) -> None:
+def test_what_run_could_not_start_is_gone_and_what_start_could_not_is_as_before(
+        conman: Command, image: str, gone: list[str]) -> None:
     gone.append("stays")
     assert conman("run", "--name", "stays", image, "nosuch").returncode == 127
-    assert conman.ok("ps", "-a", "--filter", "name=stays", "--format", "{{.State}}") == "created\n"
+    assert conman.ok("ps", "-a", "-q") == ""
+    conman.ok("create", "--name", "stays", image, "nosuch")
+    for _ in range(2):
+        assert conman("start", "stays").returncode == 127
+        assert conman.ok("ps", "-a", "--filter", "name=stays", "--format", "{{.State}}") == "created\n"
 
 
 def test_input_reaches_the_process_and_its_end_too(conman: Command, image: str) -> None:
