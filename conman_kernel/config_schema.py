@@ -38,7 +38,6 @@ SCHEMA: tuple[Key, ...] = (
     Key("keep_blobs", True, "Keep compressed layers after unpacking: pushing and saving stay exact, at the cost of disk."),
     Key("cgroup_manager", "auto", "Who makes cgroups; auto takes systemd where it runs this host on cgroup v2.",
         ("auto", "cgroupfs", "systemd")),
-    Key("plugins", (), "Further plugins that may be loaded, beside the stock ones and those selected in this file."),
     Key("storage.driver", "overlay-storage", "Storage plugin for new layers and containers; old ones keep theirs."),
     Key("runtime.name", "runc-runtime", "Runtime plugin for new containers; old ones keep theirs."),
     Key("attach.name", "pty-attach", "I/O plugin that joins a person's terminal to a container."),
@@ -70,7 +69,3 @@ REGISTRY_KEYS: tuple[Key, ...] = (
     Key("mirrors", (), "Hosts (host[:port][/prefix]) asked in order before the registry itself."),
 )
 """The keys of one ``[registry."host"]`` table."""
-
-STOCK: tuple[str, ...] = ("registry-pull", "oci-archive", "overlay-storage", "vfs-storage", "runc-runtime", "crun-runtime",
-                          "pty-attach")
-"""The stock plugins: allowed without being named anywhere."""

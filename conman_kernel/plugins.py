@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from _thread import allocate_lock
 from typing import Callable, Iterator, Mapping, NamedTuple, TypeVar, cast
 
 from .config import Config, unknown_key
-from .config_schema import STOCK, Value
+from .config_schema import Value
 from .discovery import Discovery, EntryPoint
 from .errors import (
     ConfigError,
@@ -23,6 +22,7 @@ from .guard import guard
 from .slots import SLOTS, Slot
 from .slots.provider import Log, Option, PluginContext, Provider, RegistrySettings, Unavailable
 from .store.layout import Layout
+from .trace import traced
 
 T = TypeVar("T")
 
@@ -112,11 +112,6 @@ class Plugins:
             except ConmanError as error:
                 yield error
 
-    def allowed(self) -> frozenset[str]:
-        """The plugins that may be loaded: stock, named by the configuration or the command line."""
-        chosen = {name for slot in SLOTS for name in self._selected(slot)}
-        return frozenset(STOCK) | chosen | set(self._config.plugin_options) | set(self._config.texts("plugins"))
-
     def close(self) -> None:
         """Close what was opened. May be called twice. One that fails in it is reported, and keeps no other open."""
         opened, self._open = self._open, {}
@@ -194,7 +189,7 @@ class Plugins:
 
     def _provider(self, slot: Slot[T], entry: EntryPoint) -> Provider[T]:
         hook = None
-        if self._discovery.is_verified(entry) and "hooks" not in os.environ.get("CONMAN_TRACE", ""):
+        if self._discovery.is_verified(entry) and not traced("hooks"):
             hook = getattr(self._import(slot, entry), slot.hook, None)  # None: its code changed in place since
         answer: object = self._call(slot, entry, slot.hook, hook) if hook else self._checked_by_pluggy(slot, entry)
         if not isinstance(answer, Provider):
@@ -214,7 +209,7 @@ class Plugins:
 
         module = self._import(slot, entry)
         manager = pluggy.PluginManager("conman")  # one a plugin: nothing shadows, a raising one starves no other
-        if "hooks" in os.environ.get("CONMAN_TRACE", ""):
+        if traced("hooks"):
             manager.trace.root.setwriter(lambda text: sys.stderr.write(f"hooks: {entry.name}: {text}"))
             manager.enable_tracing()
         manager.add_hookspecs(hookspecs)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import select
+import signal
 from typing import NamedTuple
 
 from ..cancel import Cancel
-from ..errors import InvalidInput
+from ..errors import Cancelled, DeadlineExceeded, InvalidInput
 from ..slots.attach import End, Outcome, Session
 from .attached import conclude, lost
 from .context import Context
 from .rows import ContainerRow
-from .start import StreamsWish, start
+from .start import Started, StreamsWish, start
+
+_KILL_SECONDS = 30.0
 
 
 class RunResult(NamedTuple):
@@ -35,6 +38,7 @@ def run_captured(context: Context, row: ContainerRow, stdin: bytes, cancel: Canc
     :param stdin: what it reads; it must have been made with ``stdin_open`` unless this is empty.
     :raises InvalidInput: there are bytes for it, but it has no open standard input.
     :raises ShimLost: nobody saw how it ended.
+    :raises Cancelled, DeadlineExceeded: by ``cancel``; the container was killed.
     """
     if stdin and not row.parsed_options().stdin_open:
         raise InvalidInput("bytes for standard input need a container with stdin_open=True")
@@ -45,6 +49,9 @@ def run_captured(context: Context, row: ContainerRow, stdin: bytes, cancel: Canc
     try:
         try:
             end, stdout, stderr = exchange(started.session, stdin, cancel)
+        except (Cancelled, DeadlineExceeded):
+            abandon(context, started)
+            raise
         finally:
             started.session.close()
         if end.outcome is Outcome.LOST:
@@ -54,6 +61,12 @@ def run_captured(context: Context, row: ContainerRow, stdin: bytes, cancel: Canc
     finally:
         started.shim.close()
     return RunResult(row.id, -1 if code is None else code, stdout, stderr)
+
+
+def abandon(context: Context, started: Started) -> None:
+    """Kill a container whose caller wants no more of it, and clean up; ``--rm`` is honoured."""
+    context.client(started.row.runtime).kill(started.row.id, signal.SIGKILL, Cancel(_KILL_SECONDS))
+    conclude(context, started, Cancel(_KILL_SECONDS))
 
 
 def exchange(session: Session, stdin: bytes, cancel: Cancel) -> tuple[End, bytes, bytes]:

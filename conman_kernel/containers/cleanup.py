@@ -79,7 +79,7 @@ def remove_unstarted(context: Context, row: ContainerRow) -> None:
     with context.locks.acquire(row.num):
         with context.index.read() as connection:
             now = rows.by_id(connection, row.id)
-        if now is not None and now.state == "created" and not now.started:
+        if now is not None and now.state in ("creating", "created") and not now.started:
             remove(context, now, Cancel())
 
 
@@ -100,6 +100,9 @@ def _ended(row: ContainerRow, status: ExitStatus | None, rebooted: bool) -> Cont
     """The row of a container that has ended just now; one that had ended before stays as it is."""
     if row.state in ("created", "exited", "removing"):
         return row
+    if row.state == "starting" and status is None:
+        # Whoever started it was killed before the shim had a process: it is as it was before.
+        return row._replace(state="exited" if row.started else "created", error="the start was interrupted")
     now = row._replace(state="exited", pid=0, pid_start=0, shim_pid=0, shim_start=0)
     if status is not None:
         return now._replace(exit_code=status.code, finished=status.finished_ns / 1e9, oom=int(status.oom), error="")

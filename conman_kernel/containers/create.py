@@ -14,10 +14,10 @@ from ..oci.runtime.options import ContainerOptions
 from ..oci.runtime.request import ImageParts
 from ..oci.runtime.spec import check_options
 from ..processes import boot_id, start_time
-from ..slots.storage import KeyRequest, PrepareRequest
+from ..slots.storage import PrepareRequest
 from . import rows
 from .context import Context
-from .files import write_new
+from .files import remove_named, write_new
 from .names import check_name, random_name
 from .rows import ContainerRow
 
@@ -36,10 +36,11 @@ class ImageLike(Protocol):
 
 
 def create(context: Context, image: ImageLike, chain_id: str, options: ContainerOptions, *, storage: str, runtime: str,
-           cancel: Cancel) -> ContainerRow:
+           to_start: bool, cancel: Cancel) -> ContainerRow:
     """Make a container: its row, its id file, its writable snapshot.
 
     :param chain_id: the committed snapshot of ``storage`` that holds the image's tree; "" for an image without layers.
+    :param to_start: the caller starts it next (``run``): until then it is nobody else's, and goes with this process.
     :raises AlreadyExists: the name, or the ``cidfile``, is taken.
     :raises InvalidInput, Unavailable: the options cannot work here; nothing was made.
     """
@@ -54,30 +55,29 @@ def create(context: Context, image: ImageLike, chain_id: str, options: Container
     if options.name:
         check_name(options.name)
     id = os.urandom(32).hex()
-    if options.cidfile:
-        write_new(options.cidfile, id, "container ID file")
-    row: ContainerRow | None = None
+    driver = context.driver(storage)
+    context.client(runtime)  # one that cannot work here says so before anything is made
+    row = _reserve(context, id, image, chain_id, parts, options, storage, runtime)
     try:
-        driver = context.driver(storage)
-        context.client(runtime)  # one that cannot work here says so before anything is made
-        row = _reserve(context, id, image, chain_id, parts, options, storage, runtime)
+        if options.cidfile:
+            write_new(options.cidfile, id, "container ID file")
         driver.prepare(PrepareRequest(id, chain_id or None, cancel))
+        if to_start:
+            return row
         with context.index.write() as connection:
             rows.update(connection, id, state="created", owner_pid=0, owner_start=0)
     except BaseException:
-        if row is not None:
-            discard(context, row)
-        if options.cidfile:
-            os.unlink(options.cidfile)
+        discard(context, row)
         raise
-    return row._replace(state="created")
+    return row._replace(state="created", owner_pid=0, owner_start=0)
 
 
 def discard(context: Context, row: ContainerRow) -> None:
-    """Remove what a ``create`` that did not come to its end has left: the snapshot, then the row."""
-    context.driver(row.storage).remove(KeyRequest(row.id, Cancel()))
-    with context.index.write() as connection:
-        connection.execute("DELETE FROM containers WHERE id = ? AND state = 'creating'", (row.id,))
+    """Remove what a ``create``, or a ``run`` before its start, has left: the id file, the snapshot, then the row."""
+    from .cleanup import remove
+
+    remove_named(row.parsed_options().cidfile, row.id)
+    remove(context, row, Cancel())
 
 
 def image_name(image: ImageLike) -> str:

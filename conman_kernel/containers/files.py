@@ -28,6 +28,20 @@ def write_new(path: str, text: str, what: str) -> None:
         raise Unavailable(f"cannot write the {what} {path}: {error.strerror}") from None
 
 
+def remove_named(path: str, text: str) -> None:
+    """Remove a file that :func:`write_new` made; one that says something else, or is gone, is another's affair.
+
+    :param path: empty: there is none.
+    """
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            ours = stream.read(len(text) + 1) == text
+    except OSError:
+        return  # nothing there, or nothing that could be ours
+    if ours:
+        os.unlink(path)
+
+
 def replace(path: str, data: bytes, *, mode: int = 0o644) -> None:
     """Write a file whole, by rename. Not durable: for what a reboot clears."""
     temporary = f"{path}.{os.getpid()}"

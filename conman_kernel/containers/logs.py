@@ -47,7 +47,8 @@ def tail_offset(fd: int, lines: int) -> int:
     starts = _line_starts_backwards(fd, end)
     line_end = next(starts, 0)
     for start in starts:
-        if os.pread(fd, _HEADER, start).split(b" ", 3)[2:3] == [b"F"]:
+        head = parse(os.pread(fd, _HEADER, start).partition(b"\n")[0])
+        if head is not None and head.data.endswith(b"\n"):
             ended += 1
             if ended > lines:
                 return line_end

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from ..cancel import Cancel
 from ..errors import CommandNotExecutable, CommandNotFound, RuntimeFailed, Unavailable
 from ..slots.runtime import Runtime, RuntimeCommands, Template, render
+from ..trace import trace
 
 _OUTPUT_LIMIT = 1 << 20
 
@@ -63,6 +64,7 @@ class RuntimeClient:
             raise Unavailable(f"the runtime {argv[0]} cannot be run: {error.strerror}") from None
         finally:
             os.close(write)
+        trace("exec", f"{pid}: {' '.join(argv)}")
         return Spawned(pid, read, argv)
 
     def finish(self, spawned: Spawned, cancel: Cancel, *, log: str = "") -> bytes:
@@ -89,6 +91,7 @@ class RuntimeClient:
             os.close(spawned.output)
             _, status = os.waitpid(spawned.pid, 0)
         code = os.waitstatus_to_exitcode(status)
+        trace("exec", f"{spawned.pid}: exit status {code}")
         if code != 0:
             raise self.failure(last_error(log) or output.decode("utf-8", "replace").strip() or f"exit code {code}",
                                spawned.argv)

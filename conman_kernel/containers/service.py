@@ -48,7 +48,7 @@ class Containers:
         :raises AlreadyExists: the name or the ``cidfile`` is taken.
         :raises InvalidInput, Unavailable: the options cannot work here. Nothing was made.
         """
-        return self._noun(self._create(image, options or ContainerOptions(), cancel or Cancel()))
+        return self._noun(self._create(image, options or ContainerOptions(), cancel or Cancel(), to_start=False))
 
     def run(self, image: ImageLike | str, command: Sequence[str] | None = None, *, options: ContainerOptions | None = None,
             stdin: bytes = b"", cancel: Cancel | None = None) -> RunResult:
@@ -67,7 +67,7 @@ class Containers:
             chosen = chosen._replace(command=tuple(command))
         if stdin:
             chosen = chosen._replace(stdin_open=True)
-        row = self._create(image, chosen, watch)
+        row = self._create(image, chosen, watch, to_start=True)
         return self._or_removed(row, lambda: run_captured(self._context, row, stdin, watch))
 
     def run_attached(self, image: ImageLike | str, options: ContainerOptions, streams: Streams, *,
@@ -77,7 +77,7 @@ class Containers:
         :raises CommandNotFound, CommandNotExecutable, RuntimeFailed: it could not be started; it is removed again.
         """
         watch = cancel or Cancel()
-        row = self._create(image, options, watch)
+        row = self._create(image, options, watch, to_start=True)
         return self._or_removed(row, lambda: run_attached(self._context, row, streams, watch))
 
     def run_detached(self, image: ImageLike | str, options: ContainerOptions, *, cancel: Cancel | None = None) -> Container:
@@ -85,7 +85,7 @@ class Containers:
 
         :raises CommandNotFound, CommandNotExecutable, RuntimeFailed: it could not be started; it is removed again.
         """
-        container = self.create(image, options, cancel=cancel)
+        container = self._noun(self._create(image, options, cancel or Cancel(), to_start=True))
         self._or_removed(container.row, lambda: container.start(cancel=cancel))
         return container
 
@@ -145,11 +145,11 @@ class Containers:
             stop_leftovers(self._context, now, Cancel(30.0))
             finish(self._context, now, Cancel())
 
-    def _create(self, image: ImageLike | str, options: ContainerOptions, cancel: Cancel) -> ContainerRow:
+    def _create(self, image: ImageLike | str, options: ContainerOptions, cancel: Cancel, *, to_start: bool) -> ContainerRow:
         self._settle()
         placed, chain_id, storage = self._place(image, cancel)
         return create(self._context, placed, chain_id, options, storage=storage,
-                      runtime=self._context.config.text("runtime.name"), cancel=cancel)
+                      runtime=self._context.config.text("runtime.name"), to_start=to_start, cancel=cancel)
 
     def _or_removed(self, row: ContainerRow, work: Callable[[], T]) -> T:
         """Do the work; a container that never started because of a failure goes again, for nobody could use it."""

@@ -27,6 +27,7 @@ from typing import NamedTuple, Sequence
 
 from ..cancel import Cancel
 from ..errors import InvalidState, NotFound, RuntimeFailed, ShimLost, Unavailable
+from ..trace import trace
 
 VERSION = 1
 """The version of the protocol that this client speaks."""
@@ -161,6 +162,10 @@ def _records(content: bytes, end: bytes) -> dict[str, bytes]:
         if equals:
             found[key.decode("ascii", "replace")] = value
     return found
+
+
+def _shown(packet: bytes) -> str:
+    return packet.rstrip(b"\0").replace(b"\0", b" ").decode("utf-8", "replace")
 
 
 def _exit_status(records: dict[str, bytes]) -> ExitStatus | None:
@@ -325,6 +330,7 @@ class Shim:
         self._reap(seconds=1.0)
 
     def _send(self, packet: bytes) -> None:
+        trace("shim", f"{self.pid or self._child} <- {_shown(packet)}")
         try:
             self._channel.send(packet, _socket.MSG_NOSIGNAL)
         except OSError as error:
@@ -342,6 +348,7 @@ class Shim:
             if not packet:
                 self._reap()
                 raise ShimLost(f"{self._what}: the shim is gone")
+            trace("shim", f"{self.pid or self._child} -> {_shown(packet)}")
             name, _, rest = packet.partition(b"\0")
             records = _records(rest, b"\0")
             if name == b"ready":

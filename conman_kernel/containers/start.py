@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Callable, NamedTuple
 
 from ..cancel import Cancel
-from ..errors import ConmanError, InvalidState
+from ..errors import ConmanError, InvalidState, NotFound
 from ..processes import boot_id, start_time
 from ..slots.runtime import Template
 from . import cgroups, rows
@@ -63,7 +63,7 @@ def start(context: Context, row: ContainerRow, *, streams: StreamsWish | None = 
         row = refreshed(context, row.id)
         if row.state in ("running", "paused") and shim_alive(context, row):
             return None
-        if row.state not in ("created", "exited"):
+        if row.state not in ("creating", "created", "exited"):  # creating: by the caller, in `run`
             row = settle(context, row, cancel)
         return _start_locked(context, row, streams, size, meanwhile, cancel)
 
@@ -71,10 +71,14 @@ def start(context: Context, row: ContainerRow, *, streams: StreamsWish | None = 
 def refreshed(context: Context, id: str) -> ContainerRow:
     """The row as it is now.
 
+    :param id: all of it.
     :raises NotFound: it is gone.
     """
     with context.index.read() as connection:
-        return rows.find(connection, id)
+        row = rows.by_id(connection, id)
+    if row is None:
+        raise NotFound(f'no container with ID "{id}" found: no such container')
+    return row
 
 
 def settle(context: Context, row: ContainerRow, cancel: Cancel) -> ContainerRow:
@@ -141,15 +145,15 @@ def _begin(context: Context, row: ContainerRow) -> ContainerRow:
     """Say in the index that a start is under way, and clear what the last run has left."""
     now = row._replace(state="starting", boot_id=boot_id(), owner_pid=os.getpid(), owner_start=start_time(os.getpid()),
                        mounts=row.mounts if row.boot_id == boot_id() else 0)
+    with context.index.write() as connection:
+        rows.update(connection, row.id, state=now.state, boot_id=now.boot_id, owner_pid=now.owner_pid,
+                    owner_start=now.owner_start, mounts=now.mounts)
     context.layout.ensure(context.layout.container_run(row.id))
     context.layout.ensure(context.layout.container(row.id))
     try:
         os.unlink(exit_file(context, row))
     except FileNotFoundError:
         pass  # it never ran
-    with context.index.write() as connection:
-        rows.update(connection, row.id, state=now.state, boot_id=now.boot_id, owner_pid=now.owner_pid,
-                    owner_start=now.owner_start, mounts=now.mounts)
     return now
 
 

@@ -42,11 +42,6 @@ class Layout:
         return self.root + "/ingest"
 
     @property
-    def trash(self) -> str:
-        """What was renamed here is nobody's any more and is being deleted."""
-        return self.root + "/trash"
-
-    @property
     def plugin_cache(self) -> str:
         """The cached scan of installed plugins' metadata."""
         return self.root + "/plugins.cache"

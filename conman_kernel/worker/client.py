@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Callable
 
 from .. import errors
 from ..cancel import Cancel
+from ..trace import trace
 from .jobs import CopyRequest, RemoveRequest, TreeUsage, UnpackRequest, UnpackResult, UsageRequest
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ class Worker:
         try:
             answer, complaint = _follow(process, cancel, progress)
             status = process.wait()
+            trace("exec", f"{process.pid}: exit status {status}")
         finally:
             if process.returncode is None:
                 process.kill()
@@ -117,6 +119,7 @@ class Worker:
         except OSError as error:
             raise errors.Unavailable(f"cannot start a worker with {self._python}: {error.strerror}") from error
         assert process.stdin is not None
+        trace("exec", f"{process.pid}: worker {job}")
         try:
             process.stdin.write(line)
         except BrokenPipeError:  # it died at once: its stderr says why, and _follow reads that

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 from typing import Iterator
 
@@ -69,7 +70,11 @@ class Store:
 
     def wait_quiet(self, seconds: float = 30.0) -> bool:
         """Wait until no process of the store is left; False where some stay."""
-        return wait_gone(set(processes(self.command.root, self.command.run_root)), seconds)
+        end = time.monotonic() + seconds
+        while found := set(processes(self.command.root, self.command.run_root)):
+            if not wait_gone(found, end - time.monotonic()):
+                return False
+        return True
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ def run_and_look(store, words: tuple[str, ...], places: list[str], steps: list[i
         if shown.returncode or shown.stderr:
             failed.append(f"step {step}, {places[step - 1]}: ps said {shown.stderr}")
         if "--rm" in words and shown.stdout:
-            failed.append(f"step {step}, {places[step - 1]}: --rm left a container")
+            failed.append(f"step {step}, {places[step - 1]}: --rm left {store.command('ps', '-a').stdout}")
         store.command.clear()
         left = store.left()
         if left:

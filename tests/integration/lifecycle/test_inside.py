@@ -9,6 +9,7 @@ import pytest
 
 from conman_kernel.testing.command import Command
 
+
 def inside(conman: Command, image: str, *words: str) -> str:
     """Run with options, ``--`` and a command; its output without the last newline."""
     options, command = words[:words.index("--")], words[words.index("--") + 1:]

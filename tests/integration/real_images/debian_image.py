@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import stat
 import struct
 import subprocess
+import tarfile
 from pathlib import Path
 
+from conman_kernel.oci.descriptor import Descriptor
+from conman_kernel.oci.platform import Platform
 from conman_kernel.testing.images import (
+    REF_NAME,
     Entry,
+    Image,
     device,
     directory,
     fifo,
     file,
     hardlink,
+    host_platform,
     image,
+    index,
     layer,
     opaque,
     symlink,
@@ -25,6 +33,8 @@ from conman_kernel.testing.images import (
 )
 
 TAG = "latest"
+IMAGES = ("latest", "arm", "index", "nowhere", "on-a-file")
+"""What the layout holds: the image, another platform's, an index of both, and two with a working folder that is not there."""
 CONFIG = {
     "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "GREETING=hello world"],
     "WorkingDir": "/srv/work", "Entrypoint": ["/usr/local/bin/entry"], "Cmd": ["default"],
@@ -62,6 +72,33 @@ def build(root_archive: Path, layout: Path, scratch: Path) -> None:
     umoci("config", "--image", f"{layout}:{TAG}", "--config.user", "app", "--no-history")
     umoci("raw", "add-layer", "--image", f"{layout}:{TAG}", str(scratch / "top.tar"))
     shutil.rmtree(scratch / "bundle")
+    umoci("config", "--image", f"{layout}:{TAG}", "--tag", "nowhere", "--config.workingdir", "/not/there", "--no-history")
+    umoci("config", "--image", f"{layout}:{TAG}", "--tag", "on-a-file", "--config.workingdir", "/etc/passwd", "--no-history")
+    arm = image([layer([file("arm", b"64")])], config={"Cmd": ["/arm"]}, platform=Platform("linux", "arm64", "v8"))
+    write_layout(arm, str(layout), tag="arm")
+    here = described(layout, TAG)
+    both = index([Image(here._replace(platform=host_platform()), {}, {}), arm])
+    write_layout(both, str(layout), tag="index")
+
+
+def described(layout: Path, tag: str) -> Descriptor:
+    """The descriptor of an image of a layout folder."""
+    rows = json.loads((layout / "index.json").read_bytes())["manifests"]
+    row, = (row for row in rows if row.get("annotations", {}).get(REF_NAME) == tag)
+    return Descriptor(row["mediaType"], row["digest"], row["size"])
+
+
+def unlisted(layout: Path) -> set[str]:
+    """Folders that some layer puts something into and does not list: podman dates them "now", conman leaves them as they are."""
+    folder = layout / "blobs/sha256"
+    manifest = json.loads((folder / described(layout, TAG).digest.partition(":")[2]).read_bytes())
+    found: set[str] = set()
+    for row in manifest["layers"][1:]:
+        with tarfile.open(folder / row["digest"].partition(":")[2]) as archive:
+            listed = {name.removeprefix("./").rstrip("/") for name in archive.getnames()}
+        above = {str(parent) for name in listed for parent in Path(name).parents}
+        found |= above - listed
+    return found - {"."}
 
 
 def change(root: Path) -> None:
@@ -100,6 +137,7 @@ def _special(root: Path) -> None:
     os.mknod(place / "null", stat.S_IFCHR | 0o620, os.makedev(1, 3))
     os.mknod(place / "disk", stat.S_IFBLK | 0o600, os.makedev(7, 200))
     os.mkfifo(place / "pipe", 0o640)
+    (place / "null").chmod(0o620)
     shutil.copy(root / "usr/bin/id", place / "id-setuid")
     (place / "id-setuid").chmod(0o4755)
     shutil.copy(root / "usr/bin/id", place / "id-setgid")

@@ -10,7 +10,7 @@ import pytest
 
 from conman_kernel import config
 from conman_kernel.config import Config, load
-from conman_kernel.config_schema import REGISTRY_KEYS, SCHEMA, STOCK, TRANSPORTS, Key
+from conman_kernel.config_schema import REGISTRY_KEYS, SCHEMA, TRANSPORTS, Key
 from conman_kernel.errors import ConfigError
 from conman_kernel.slots.provider import RegistrySettings
 
@@ -274,6 +274,7 @@ def test_names_are_unique_also_in_the_environment() -> None:
     assert not taken & {"CONMAN_CONFIG", "CONMAN_TRACE"}
 
 
-def test_the_defaults_select_stock_plugins() -> None:
+def test_the_defaults_select_plugins_of_this_repository() -> None:
     chosen = {key.default for key in SCHEMA if key.name in ("storage.driver", "runtime.name", "attach.name")}
-    assert len(chosen) == 3 and chosen | {plugin for _, plugin in TRANSPORTS} <= set(STOCK)
+    folder = Path(__file__).parents[3] / "plugins"
+    assert len(chosen) == 3 and chosen | {plugin for _, plugin in TRANSPORTS} <= {path.name for path in folder.iterdir()}

@@ -129,12 +129,17 @@ def test_a_loop_of_links_ends(tmp_path: Path) -> None:
         load(file=str(tmp_path / "a"), environ={})
 
 
-AS_NOBODY = """
+AS_NOBODY = f"""
+import os
 import sys
 from conman_kernel.config import load
 from conman_kernel.errors import ConfigError
+import tomli
+os.setgroups([])
+os.setgid({NOBODY})
+os.setuid({NOBODY})
 try:
-    print(load(file=sys.argv[1], environ={}).switch("keep_blobs"))
+    print(load(file=sys.argv[1], environ={{}}).switch("keep_blobs"))
 except ConfigError as error:
     print(error)
 """
@@ -146,8 +151,8 @@ def test_somebody_else_reads_his_own_and_meets_no_traceback(file: Path) -> None:
         # The tree above the temporary folder is root's alone: the file is handed over by descriptor.
         fd = os.open(file.parent, os.O_PATH)
         try:
-            done = subprocess.run([sys.executable, "-c", AS_NOBODY, f"/proc/self/fd/{fd}/conman.toml"], user=NOBODY, group=NOBODY,
-                                  extra_groups=[], pass_fds=(fd,), capture_output=True, text=True, timeout=30, cwd="/")
+            done = subprocess.run([sys.executable, "-c", AS_NOBODY, f"/proc/self/fd/{fd}/conman.toml"],
+                                  pass_fds=(fd,), capture_output=True, text=True, timeout=30, cwd="/")
         finally:
             os.close(fd)
         assert done.returncode == 0, done.stderr
