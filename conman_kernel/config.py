@@ -9,10 +9,11 @@ sticky folder such as /tmp passes: nobody can replace root's file in it).
 from __future__ import annotations
 
 import os
-from typing import Mapping, NamedTuple, cast
+from typing import Mapping, cast
 
 from .config_schema import REGISTRY_KEYS, SCHEMA, TRANSPORTS, Key, Value
 from .errors import ConfigError
+from .record import Record
 from .slots.provider import RegistrySettings
 from .trust import check_trust
 
@@ -20,7 +21,7 @@ SYSTEM_FILE = "/etc/conman/conman.toml"
 """The host's configuration file."""
 
 
-class ConfigValue(NamedTuple):
+class ConfigValue(Record):
     """One value and who set it: ``built in``, a file's path, ``environment NAME`` or ``command line``."""
 
     key: str

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from .record import Record
 
 Value = str | int | float | bool | tuple[str, ...]
 
 
-class Key(NamedTuple):
+class Key(Record):
     """One key.
 
     :param name: dotted, as in ``conman config show``.

@@ -11,8 +11,9 @@ import os
 import sys
 import zlib
 from _thread import allocate_lock, get_ident
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from .record import Record
 from .store.layout import Layout
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 
 
-class EntryPoint(NamedTuple):
+class EntryPoint(Record):
     """One plugin as its distribution declares it.
 
     :param group: the slot's entry-point group.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from _thread import allocate_lock
-from typing import Callable, Iterator, Mapping, NamedTuple, TypeVar, cast
+from typing import Callable, Iterator, Mapping, TypeVar, cast
 
 from .config import Config, unknown_key
 from .config_schema import Value
@@ -19,6 +19,7 @@ from .errors import (
     PluginUnavailable,
 )
 from .guard import guard
+from .record import Record
 from .slots import SLOTS, Slot
 from .slots.provider import Log, Option, PluginContext, Provider, RegistrySettings, Unavailable
 from .store.layout import Layout
@@ -27,7 +28,7 @@ from .trace import traced
 T = TypeVar("T")
 
 
-class PluginInfo(NamedTuple):
+class PluginInfo(Record):
     """One installed plugin, known from metadata alone."""
 
     slot: str
@@ -37,7 +38,7 @@ class PluginInfo(NamedTuple):
     selected: bool
 
 
-class OptionValue(NamedTuple):
+class OptionValue(Record):
     """One option of a plugin, the value in force and who set it."""
 
     option: Option
@@ -45,7 +46,7 @@ class OptionValue(NamedTuple):
     origin: str
 
 
-class PluginReport(NamedTuple):
+class PluginReport(Record):
     """One plugin, loaded and probed. ``reason`` and ``hint`` say why it is not available here; empty where it is."""
 
     info: PluginInfo

@@ -6,7 +6,9 @@ completion, so that the 28 ms of click are paid only where its output is wanted.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable, NamedTuple
+from typing import TYPE_CHECKING, Callable
+
+from ..record import Record
 
 if TYPE_CHECKING:
     from .context import Context
@@ -40,7 +42,7 @@ PLUGIN = "plugin"
 """What an argument names, for completion: a plugin."""
 
 
-class Option(NamedTuple):
+class Option(Record):
     """One option of a verb.
 
     :param long: the long name with its dashes; without them it is the key in :class:`~.values.Values`.
@@ -70,7 +72,7 @@ class Option(NamedTuple):
         return self.long[2:]
 
 
-class Argument(NamedTuple):
+class Argument(Record):
     """The positional arguments of one name, in order.
 
     :param name: as shown in usage, upper case.
@@ -85,7 +87,7 @@ class Argument(NamedTuple):
     completes: str = ""
 
 
-class Verb(NamedTuple):
+class Verb(Record):
     """One command.
 
     :param name: the verb as typed.

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Mapping, NamedTuple, Sequence
+from typing import Mapping, Sequence
 
 from ..errors import InvalidInput
+from ..record import Record
 from .table import table
 
 Row = Mapping[str, object]
 
 
-class _Place(NamedTuple):
+class _Place(Record):
     """One ``{{...}}``: the path of the field (empty: the whole row), and whether it is wanted as JSON."""
 
     path: tuple[str, ...]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable, NamedTuple, Sequence
+from typing import TYPE_CHECKING, Callable, Sequence
 
 from ..errors import ConmanError, InvalidInput, InvalidState, NotFound
+from ..record import Record
 from . import out
 from .declare import ARRAY, FLAG, Option
 
@@ -20,7 +21,7 @@ CIDFILE = Option("--cidfile", "Read the container's id from this file", ARRAY, m
 NONE_GIVEN = "you must provide at least one name or id"
 
 
-class Target(NamedTuple):
+class Target(Record):
     """One container and what is printed for it: the name as given, or the id."""
 
     shown: str

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ..cancel import Cancel
 from ..errors import DeadlineExceeded, InvalidState, NotFound, ShimLost
+from ..record import Record
 from ..slots.attach import AttachRequest, End, Outcome
 from . import rows
 from .context import Context
@@ -22,7 +23,7 @@ _LAST_WORDS_SECONDS = 1.0
 """How long after a broken session the shim may still say how the container ended."""
 
 
-class Streams(NamedTuple):
+class Streams(Record):
     """The caller's descriptors, -1 for none, and what a person's keys and signals mean.
 
     :param detach_keys: bytes that detach when typed on a terminal; empty: never.
@@ -36,7 +37,7 @@ class Streams(NamedTuple):
     forward_signals: bool = True
 
 
-class RunOutcome(NamedTuple):
+class RunOutcome(Record):
     """How an attached run ended for its caller.
 
     :param container_id: whose.

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Mapping, NamedTuple
+from typing import Mapping
 
-from ..errors import InvalidState, NotFound
+from ..errors import InvalidInput, InvalidState, NotFound
 from ..oci.runtime.options import ContainerOptions
-from ..oci.runtime.request import BindFile, SpecRequest
+from ..oci.runtime.request import BindFile, ImageParts, SpecRequest, User
 from ..oci.runtime.spec import build_spec
 from ..processes import alive
+from ..record import Record
 from . import cgroups, etcfiles, hostfacts, rows
 from .context import Context
-from .rootentries import ensure_mtab, ensure_workdir
+from .rootentries import CANNOT_INVOKE, ensure_mtab, ensure_workdir
 from .rows import ContainerRow
 from .seccompfile import read_profile
 from .users import resolve_user
@@ -23,7 +24,7 @@ INIT_BINARIES = ("/usr/libexec/podman/catatonit", "/usr/bin/catatonit", "/usr/bi
 """Where ``--init`` looks, in order; ``containers.init_path`` names another."""
 
 
-class Bundle(NamedTuple):
+class Bundle(Record):
     """A bundle on disk.
 
     :param path: its folder, with ``config.json``.
@@ -47,7 +48,7 @@ def write_bundle(context: Context, row: ContainerRow, rootfs: str) -> Bundle:
     hostname = options.hostname or (context.facts.hostname if options.uts == "host" else row.id[:12])
     root_fd = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        user = resolve_user(root_fd, options.user or parts.user, options.groups)
+        user = _user(root_fd, options, parts)
         ensure_workdir(root_fd, row.id, options, parts, user)
         ensure_mtab(root_fd)
     finally:
@@ -63,6 +64,14 @@ def write_bundle(context: Context, row: ContainerRow, rootfs: str) -> Bundle:
     with open(folder + "/config.json", "w", encoding="utf-8") as stream:
         json.dump(spec, stream)
     return Bundle(folder, cgroups_path)
+
+
+def _user(root_fd: int, options: ContainerOptions, parts: ImageParts) -> User:
+    try:
+        return resolve_user(root_fd, options.user or parts.user, options.groups)
+    except (NotFound, InvalidInput) as error:
+        error.exit_code = CANNOT_INVOKE
+        raise
 
 
 def _etc_files(context: Context, row: ContainerRow, options: ContainerOptions, folder: str,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import select
 import signal
-from typing import NamedTuple
 
 from ..cancel import Cancel
 from ..errors import Cancelled, DeadlineExceeded, InvalidInput
+from ..record import Record
 from ..slots.attach import End, Outcome, Session
 from .attached import conclude, lost
 from .context import Context
@@ -17,7 +17,7 @@ from .start import Started, StreamsWish, start
 _KILL_SECONDS = 30.0
 
 
-class RunResult(NamedTuple):
+class RunResult(Record):
     """How a container ended, and what it wrote.
 
     :param container_id: whose; the container is gone where it was made with ``remove``.

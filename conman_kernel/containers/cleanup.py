@@ -14,6 +14,7 @@ from ..processes import alive, boot_id, start_time
 from ..slots.storage import KeyRequest
 from . import cgroups, rows
 from .context import Context
+from .files import remove_named
 from .paths import exit_file
 from .rootfs import release
 from .rows import ContainerRow
@@ -65,8 +66,9 @@ def remove(context: Context, row: ContainerRow, cancel: Cancel) -> ContainerRow:
     release(context, row, force=True)
     context.driver(row.storage).remove(KeyRequest(row.id, cancel))
     options = row.parsed_options()
-    for path in (options.cidfile if options.remove else "", options.pidfile):
-        _unlink(path)
+    if options.remove:
+        remove_named(options.cidfile, row.id)
+    _unlink(options.pidfile)
     _remove_run_folder(context, row)
     _remove_tree(context.layout.container(row.id))
     with context.index.write() as connection:

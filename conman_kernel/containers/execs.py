@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import time
-from typing import Mapping, NamedTuple, cast
+from typing import Mapping, cast
 
 from ..cancel import Cancel
 from ..errors import InvalidState
 from ..oci.runtime.process import ExecRequest, build_exec
 from ..processes import boot_id, start_time
+from ..record import Record
 from ..slots.attach import Outcome
 from . import cgroups, rootfs
 from .attached import RunOutcome, Streams, carry, terminal_size
@@ -26,7 +27,7 @@ EXIT_NOT_RUNNING = 255
 """podman's exit code for an exec in a container that does not run."""
 
 
-class ExecOptions(NamedTuple):
+class ExecOptions(Record):
     """What ``conman exec`` takes.
 
     :param command: the command line; not empty.
@@ -43,7 +44,7 @@ class ExecOptions(NamedTuple):
     privileged: bool = False
 
 
-class _Exec(NamedTuple):
+class _Exec(Record):
     id: str
     folder: str
     shim: Shim

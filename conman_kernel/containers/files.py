@@ -33,6 +33,8 @@ def remove_named(path: str, text: str) -> None:
 
     :param path: empty: there is none.
     """
+    if not path:
+        return
     try:
         with open(path, encoding="utf-8", errors="replace") as stream:
             ours = stream.read(len(text) + 1) == text

@@ -4,16 +4,17 @@ CRI "container log format"); P marks a piece whose line goes on in the next reco
 from __future__ import annotations
 
 import os
-from typing import Callable, Iterator, NamedTuple
+from typing import Callable, Iterator
 
 from ..cancel import Cancel
+from ..record import Record
 
 _CHUNK = 1 << 18
 _HEADER = 64
 _STREAMS = {b"stdout": 1, b"stderr": 2}
 
 
-class LogEntry(NamedTuple):
+class LogEntry(Record):
     """One record.
 
     :param time: as written, RFC 3339 with nanoseconds.

@@ -7,12 +7,13 @@ Mounts and devices are in :mod:`.parse_mounts`, environments in :mod:`.parse_env
 
 from __future__ import annotations
 
-from typing import Iterable, NamedTuple
+from typing import Iterable
 
 from ..errors import InvalidInput
 from ..oci.runtime.capabilities import normalize
 from ..oci.runtime.options import Ulimit
 from ..oci.runtime.process import signal_number
+from ..record import Record
 
 _UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
 _MAX = (1 << 63) - 1
@@ -187,7 +188,7 @@ def publish(text: str) -> None:
     raise InvalidInput(f"cannot publish port {text!r}: published ports {_LATER}", hint="use --network host")
 
 
-class SecurityOptions(NamedTuple):
+class SecurityOptions(Record):
     """``--security-opt``, taken apart: the fields of the same names in ContainerOptions."""
 
     seccomp: str = ""

@@ -9,8 +9,8 @@ from ..oci.runtime.options import ContainerOptions
 from ..oci.runtime.request import ImageParts, User
 from .rootpath import mkdir_in_root, open_in_root
 
-WORKDIR_EXIT = 126
-"""The exit code of ``run`` where the process cannot have its working folder; podman's."""
+CANNOT_INVOKE = 126
+"""The exit code of ``run`` where the image has not the user or working folder that the process is to have; podman's."""
 
 
 def ensure_workdir(root_fd: int, id: str, options: ContainerOptions, parts: ImageParts, user: User) -> None:
@@ -75,5 +75,5 @@ def _make(root_fd: int, workdir: str, user: User) -> None:
 
 
 def _refused(error: ConmanError) -> ConmanError:
-    error.exit_code = WORKDIR_EXIT
+    error.exit_code = CANNOT_INVOKE
     return error

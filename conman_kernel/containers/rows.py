@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from typing import Iterable, Mapping, NamedTuple
+from typing import Iterable, Mapping
 
 from ..errors import AlreadyExists, InvalidInput, NotFound
 from ..oci.runtime.options import ContainerOptions, from_json, to_json
 from ..oci.runtime.request import ImageParts
+from ..record import Record
 
 EXITS_KEPT_SECONDS = 300.0
 """How long the exit code of a container that is gone can still be waited for."""
 
 
-class ContainerRow(NamedTuple):
+class ContainerRow(Record):
     """One container as the index has it. Times are seconds since the epoch, 0 where it has not happened.
 
     :param num: row number, and byte of the lock file.

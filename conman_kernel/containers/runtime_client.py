@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import json
 import os
-from typing import NamedTuple
 
 from ..cancel import Cancel
 from ..errors import CommandNotExecutable, CommandNotFound, RuntimeFailed, Unavailable
+from ..record import Record
 from ..slots.runtime import Runtime, RuntimeCommands, Template, render
 from ..trace import trace
 
 _OUTPUT_LIMIT = 1 << 20
 
 
-class Spawned(NamedTuple):
+class Spawned(Record):
     """A runtime command under way: its pid and the read end of its merged output."""
 
     pid: int

@@ -23,10 +23,11 @@ import fcntl
 import os
 import select
 import sys
-from typing import NamedTuple, Sequence
+from typing import Sequence
 
 from ..cancel import Cancel
 from ..errors import InvalidState, NotFound, RuntimeFailed, ShimLost, Unavailable
+from ..record import Record
 from ..trace import trace
 
 VERSION = 1
@@ -37,7 +38,7 @@ _LARGEST = 192 * 1024
 _BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from conman_shim.main import main; main()"
 
 
-class ShimConfig(NamedTuple):
+class ShimConfig(Record):
     """What a shim is told of its container or exec session (``shim/PROTOCOL.md``, "Configuration"). Paths are absolute.
 
     :param id: the container's (or exec session's) id; only for messages.
@@ -84,7 +85,7 @@ class ShimConfig(NamedTuple):
     error_log: str = ""
 
 
-class ExitStatus(NamedTuple):
+class ExitStatus(Record):
     """How a process ended.
 
     :param code: 0-255; a death by signal n is 128+n.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Callable, NamedTuple
+from typing import TYPE_CHECKING, Callable
 
 from ..cancel import Cancel
 from ..errors import ConmanError, InvalidState, NotFound
 from ..processes import boot_id, start_time
+from ..record import Record
 from ..slots.runtime import Template
 from . import cgroups, rows
 from .bundle import Bundle, write_bundle
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from .session import SocketSession
 
 
-class StreamsWish(NamedTuple):
+class StreamsWish(Record):
     """Which streams a caller wants to be joined to before the process starts, so that no byte is lost."""
 
     stdin: bool
@@ -32,7 +33,7 @@ class StreamsWish(NamedTuple):
     foreground: bool
 
 
-class Started(NamedTuple):
+class Started(Record):
     """A container whose process runs (or has ended by now).
 
     :param row: as it is in the index.

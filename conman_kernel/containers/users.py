@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from ..errors import InvalidInput, NotFound
 from ..oci.runtime.request import User
+from ..record import Record
 from .rootpath import read_in_root
 
 MAX_BYTES = 1 << 20
 MAX_ID = (1 << 31) - 1
 
 
-class _Passwd(NamedTuple):
+class _Passwd(Record):
     name: str
     uid: int
     gid: int
     home: str
 
 
-class _Group(NamedTuple):
+class _Group(Record):
     name: str
     gid: int
     members: tuple[str, ...]

@@ -34,7 +34,7 @@ def _test(name: str, value: str, images: Images) -> Fits:
         if value.lower() not in ("true", "false", "1", "0"):
             raise InvalidInput(f"the filter dangling takes true or false, not {value!r}")
         wanted = value.lower() in ("true", "1")
-        return lambda image: (not image.names) is wanted
+        return lambda image: (not image.names and not image.digests) is wanted
     if name == "label":
         key, equals, text = value.partition("=")
         return lambda image: key in (labels := image.config.labels) and (not equals or labels[key] == text)

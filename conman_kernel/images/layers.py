@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import time
 from contextlib import contextmanager
-from typing import Callable, Iterator, NamedTuple
+from typing import Callable, Iterator
 
 from ..cancel import Cancel
 from ..errors import AlreadyExists, DeadlineExceeded, DigestMismatch, InvalidInput, NotFound, Unavailable
 from ..oci.descriptor import Descriptor
+from ..record import Record
 from ..slots.storage import CommitRequest, KeyRequest, PrepareRequest, StorageDriver, Whiteouts
 from ..store import image_rows
 from ..store.image_rows import Committed
@@ -23,7 +24,7 @@ from .mounted import merged
 from .parts import Parts
 
 
-class Plan(NamedTuple):
+class Plan(Record):
     """One layer that is to be made.
 
     :param number: counted from 1, for messages.

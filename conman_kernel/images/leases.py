@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from typing import Collection, Iterable, NamedTuple
+from typing import Collection, Iterable
 
 from ..processes import alive, boot_id, start_time
+from ..record import Record
 
 
-class Items(NamedTuple):
+class Items(Record):
     """What one or more leases hold. Layers are (driver, chain id), snapshots (driver, key)."""
 
     layers: tuple[tuple[str, str], ...] = ()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable, NamedTuple
+from typing import TYPE_CHECKING, Callable
+
+from ..record import Record
 
 if TYPE_CHECKING:
     from ..slots.provider import Log
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from ..worker.client import Worker
 
 
-class Parts(NamedTuple):
+class Parts(Record):
     """The parts of one :class:`~.service.Images`.
 
     :param storage: a storage driver by name, opened on first need.

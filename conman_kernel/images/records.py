@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from ..oci.digest import chain_ids
 from ..oci.image_config import ImageConfig, parse_config
+from ..record import Record
 from ..store.image_rows import document
 
 
-class Image(NamedTuple):
+class Image(Record):
     """One image in the store.
 
     :param id: hexadecimal digest of its configuration, 64 digits.
-    :param names: ``docker.io/library/alpine:latest`` and the like, sorted; empty for a dangling image.
-    :param digests: ``repository@digest``, sorted.
+    :param names: ``docker.io/library/alpine:latest`` and the like, sorted; without a name and without digests
+        an image is dangling.
+    :param digests: ``repository@digest``, sorted; only of repositories where it has a name, or was pulled by digest.
     :param digest: its manifest's digest.
     :param created: seconds since the epoch, 0 where the image does not say.
     :param size: bytes of its layers' uncompressed archives.
@@ -48,7 +50,7 @@ class Image(NamedTuple):
         return chain_ids(self.config.diff_ids)
 
 
-class Progress(NamedTuple):
+class Progress(Record):
     """One step of a pull.
 
     :param kind: ``resolving`` once; then per layer ``exists``, or ``downloading`` (many), ``downloaded``, ``unpacking``
@@ -64,8 +66,9 @@ class Progress(NamedTuple):
     total: int = 0
 
 
-class RemoveReport(NamedTuple):
-    """What :meth:`~.service.Images.remove` did: names that were taken away, ids of images that are gone."""
+class RemoveReport(Record):
+    """What :meth:`~.service.Images.remove` did: names that were taken away (of an
+    image that has none, its ``repository@digest``), ids of images that are gone."""
 
     untagged: tuple[str, ...]
     deleted: tuple[str, ...]

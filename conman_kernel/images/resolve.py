@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
 from ..cancel import Cancel
 from ..errors import ConmanError, DigestMismatch, InvalidInput, NotFound, Unauthorized
@@ -12,6 +11,7 @@ from ..oci.manifest import Index, Manifest, parse_manifest, select
 from ..oci.media_types import layer_compression
 from ..oci.platform import Platform
 from ..oci.reference import Reference, parse
+from ..record import Record
 from ..slots.transport import ResolveRequest
 from .fetch import Source
 from .naming import naming
@@ -21,7 +21,7 @@ MAX_NESTING = 4
 """How many indexes may lie within each other."""
 
 
-class Found(NamedTuple):
+class Found(Record):
     """An image at its source.
 
     :param reference: what was asked for, expanded; ``names`` are what it will be called (``repository:tag``, none for
@@ -40,7 +40,7 @@ class Found(NamedTuple):
     document: bytes
 
 
-class Target(NamedTuple):
+class Target(Record):
     """What a reference resolved to, nothing fetched yet but what the transport gave unasked."""
 
     source: Source

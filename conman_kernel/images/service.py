@@ -137,7 +137,7 @@ class Images:
         """Take a name away and, with the last one, the image and every layer that nothing else needs.
 
         :param name_or_id: as in :meth:`get`. An id stands for the image: with several names that needs ``force``.
-        :param force: all names go. Containers are not this service's: the caller removes them first.
+        :param force: an id takes all names with it. Containers are not this service's: the caller removes them first.
         :returns: what went.
         :raises NotFound: there is no such image.
         :raises InvalidState: containers use it, or an id has several names. ``exit_code`` is podman's 2 and 125.
@@ -149,7 +149,7 @@ class Images:
                 raise _unknown(name_or_id)
             image = image_of(row, self._parts.default_storage)
             named = self._name_meant(image, name_or_id)
-            if named and len(image.names) > 1 and not force:
+            if named and len(image.names) > 1:
                 image_rows.remove_name(db, named)
                 return RemoveReport((named,), ())
             if not named and len(image.names) > 1 and not force:
@@ -162,7 +162,7 @@ class Images:
         from .collection import release
 
         release(self._parts, [lease], watch)
-        return RemoveReport(image.names, (image.id,))
+        return RemoveReport(image.names or image.digests, (image.id,))
 
     def collect(self, cancel: Cancel | None = None) -> None:
         """Remove whatever layers and blobs no image, container or living process needs. May be called at any time."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from ..errors import InvalidInput
+from ..record import Record
 from . import digest as digests
 from .documents import as_object, get_int, get_map, get_str
 from .platform import Platform, normalise
 
 
-class Descriptor(NamedTuple):
+class Descriptor(Record):
     """What some content is, without the content.
 
     :param media_type: such as ``application/vnd.oci.image.manifest.v1+json``.

@@ -5,16 +5,17 @@ Read as Go reads it: ``null`` and an absent key are the same, unknown keys are a
 
 from __future__ import annotations
 
-from typing import Mapping, NamedTuple
+from typing import Mapping
 
 from ..errors import InvalidInput
+from ..record import Record
 from . import digest as digests
 from .documents import as_object, get_bool, get_list, get_map, get_str, get_string_map, get_strings, parse_object
 from .manifest import MAX_LAYERS
 from .platform import Platform, normalise
 
 
-class History(NamedTuple):
+class History(Record):
     """One step of how the image was made. ``created`` is as the document says (RFC 3339), maybe empty."""
 
     created: str
@@ -24,7 +25,7 @@ class History(NamedTuple):
     empty_layer: bool
 
 
-class ImageConfig(NamedTuple):
+class ImageConfig(Record):
     """What an image says about how to run it. Empty where it says nothing.
 
     :param created: RFC 3339, as the document says it; see :func:`created_seconds`.

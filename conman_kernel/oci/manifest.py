@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Mapping, NamedTuple, NoReturn
+from typing import Mapping, NoReturn
 
 from ..errors import InvalidInput, NotFound
+from ..record import Record
 from .descriptor import Descriptor, parse_descriptor
 from .documents import get_int, get_list, get_str, get_string_map, parse_object
 from .media_types import CONFIGS, DOCKER_LIST, DOCKER_MANIFEST, INDEXES, MANIFESTS, OCI_INDEX, OCI_MANIFEST
@@ -17,7 +18,7 @@ MAX_MANIFESTS = 4096
 """Entries of an index."""
 
 
-class Manifest(NamedTuple):
+class Manifest(Record):
     """One image for one platform.
 
     :param config: the image configuration.
@@ -31,7 +32,7 @@ class Manifest(NamedTuple):
     annotations: Mapping[str, str]
 
 
-class Index(NamedTuple):
+class Index(Record):
     """One image for several platforms: descriptors of manifests (or further indexes), in the document's order."""
 
     manifests: tuple[Descriptor, ...]

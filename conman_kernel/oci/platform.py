@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
 from ..errors import InvalidInput
+from ..record import Record
 
 _ARCHITECTURES = {
     "x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64", "armv8l": "arm", "armv7l": "arm", "armv6l": "arm",
@@ -18,7 +18,7 @@ _OLDER_VARIANTS = {"arm": ("v8", "v7", "v6", "v5"), "arm64": ("v8",), "amd64": (
 _KNOWN_OS = ("linux", "windows", "darwin", "freebsd")
 
 
-class Platform(NamedTuple):
+class Platform(Record):
     """Where an image runs. Names are Go's (``amd64``, ``arm64``)."""
 
     os: str

@@ -9,9 +9,10 @@ to look for it.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple, Sequence
+from typing import Sequence
 
 from ..errors import InvalidInput
+from ..record import Record
 from . import digest as digests
 
 DEFAULT_SCHEME = "docker"
@@ -32,7 +33,7 @@ _LOCAL_NAME = r"[A-Za-z0-9]+(?:(?:[-._:@+/]|--)[A-Za-z0-9]+)*"
 _SCHEME = r"[a-z][a-z0-9-]{0,31}"
 
 
-class Reference(NamedTuple):
+class Reference(Record):
     """The name of an image, checked.
 
     :param scheme: which transport: ``docker`` for registries.

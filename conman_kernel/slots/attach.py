@@ -8,9 +8,10 @@ between the two: raw mode, resize, detach keys, end of input. It says *how* it e
 from __future__ import annotations
 
 from enum import Enum
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from ..cancel import Cancel
+from ..record import Record
 
 API = 1
 """The version of this slot. A plugin says in its provider which one it was written for."""
@@ -29,14 +30,14 @@ class Outcome(Enum):
     """The connection broke: the shim is gone, or dropped this session for being too slow."""
 
 
-class Output(NamedTuple):
+class Output(Record):
     """One piece of output: stream 1 or 2 (on a terminal all is 1), 1 byte to 64 KiB."""
 
     stream: int
     data: bytes
 
 
-class End(NamedTuple):
+class End(Record):
     """The last thing a session says: all output was delivered (``exited``), or why it was lost."""
 
     outcome: Outcome
@@ -89,7 +90,7 @@ class Session(Protocol):
         ...
 
 
-class AttachRequest(NamedTuple):
+class AttachRequest(Record):
     """Whose streams are joined.
 
     :param session: connected; the kernel closes it afterwards.

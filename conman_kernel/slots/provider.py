@@ -7,7 +7,9 @@ speaks the slot's protocol. The options' type is captured when the provider is m
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable, Generic, Mapping, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Callable, Generic, Mapping, Protocol, TypeVar
+
+from ..record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +18,7 @@ T_co = TypeVar("T_co", covariant=True)
 O = TypeVar("O")
 
 
-class Unavailable(NamedTuple):
+class Unavailable(Record):
     """A probe's "no": this plugin is sound, but cannot work on this host.
 
     :param reason: one line: which fact of the host is missing.
@@ -35,7 +37,7 @@ class Log(Protocol):
     def warning(self, message: str, *args: object) -> None: ...
 
 
-class RegistrySettings(NamedTuple):
+class RegistrySettings(Record):
     """One ``[registry."host"]`` table, checked.
 
     :param insecure: True: plain HTTP and unverified TLS are allowed. None: only where the host is a loopback address.
@@ -71,7 +73,7 @@ class PluginContext(Generic[O]):
         self.registries: Mapping[str, RegistrySettings] = registries or {}
 
 
-class Option(NamedTuple):
+class Option(Record):
     """One key of a plugin's ``[plugin.NAME]`` table.
 
     :param name: the key.
@@ -141,5 +143,5 @@ def provider(*, api: int, summary: str, open: Callable[[PluginContext[O]], T_co]
                     probe=lambda context: probe(typed(context)), open=lambda context: open(typed(context)))
 
 
-class NoOptions(NamedTuple):
+class NoOptions(Record):
     """The options of a plugin that has none."""

@@ -7,10 +7,11 @@ its own feature query. A runtime that is no OCI binary ships an executable that 
 
 from __future__ import annotations
 
-from typing import Mapping, NamedTuple, Protocol
+from typing import Mapping, Protocol
 
 from ..cancel import Cancel
 from ..errors import InvalidInput
+from ..record import Record
 
 API = 1
 """The version of this slot. A plugin says in its provider which one it was written for."""
@@ -48,7 +49,7 @@ def render(template: Template, values: Mapping[str, str]) -> list[str]:
     return argv
 
 
-class RuntimeCommands(NamedTuple):
+class RuntimeCommands(Record):
     """The argv tables. An empty template means that the runtime has no such command.
 
     ``create`` takes ``root log bundle id`` and optionally ``pid_file console_socket``; it must return once the container
@@ -73,7 +74,7 @@ class RuntimeCommands(NamedTuple):
     run: Template = ()
 
 
-class Features(NamedTuple):
+class Features(Record):
     """What a runtime binary can do (OCI runtime-spec "features", or the plugin's own table by version).
 
     :param version: as the binary says it, one line.

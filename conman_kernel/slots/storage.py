@@ -16,10 +16,11 @@ never runs two for one key. A committed snapshot never changes. Nothing outside 
 from __future__ import annotations
 
 from enum import Enum
-from typing import Iterator, Literal, NamedTuple, Protocol
+from typing import Iterator, Literal, Protocol
 
 from ..cancel import Cancel
 from ..oci.descriptor import Descriptor
+from ..record import Record
 
 API = 1
 """The version of this slot. A plugin says in its provider which one it was written for."""
@@ -35,7 +36,7 @@ class Whiteouts(Enum):
     """The folder is one overlayfs layer: a 0/0 character device, and ``trusted.overlay.opaque=y`` on folders."""
 
 
-class Mount(NamedTuple):
+class Mount(Record):
     """One mount(2), made by the kernel; several are stacked in order.
 
     :param type: file system type, or ``bind``.
@@ -48,7 +49,7 @@ class Mount(NamedTuple):
     options: tuple[str, ...]
 
 
-class Snapshot(NamedTuple):
+class Snapshot(Record):
     """An active snapshot.
 
     :param key: its key.
@@ -61,7 +62,7 @@ class Snapshot(NamedTuple):
     layer_path: str | None
 
 
-class Info(NamedTuple):
+class Info(Record):
     """What is known about one snapshot. ``created`` is seconds since the epoch."""
 
     name: str
@@ -70,14 +71,14 @@ class Info(NamedTuple):
     created: float
 
 
-class Usage(NamedTuple):
+class Usage(Record):
     """What a snapshot takes by itself, without its parents: bytes on disk (st_blocks * 512) and inodes."""
 
     size: int
     inodes: int
 
 
-class PrepareRequest(NamedTuple):
+class PrepareRequest(Record):
     """A new active snapshot (or view) on top of a committed parent, or an empty one."""
 
     key: str
@@ -85,7 +86,7 @@ class PrepareRequest(NamedTuple):
     cancel: Cancel
 
 
-class CommitRequest(NamedTuple):
+class CommitRequest(Record):
     """Make the active snapshot ``key`` immutable as ``name``."""
 
     key: str
@@ -93,14 +94,14 @@ class CommitRequest(NamedTuple):
     cancel: Cancel
 
 
-class KeyRequest(NamedTuple):
+class KeyRequest(Record):
     """One snapshot: the key of an active one or the name of a committed one."""
 
     key: str
     cancel: Cancel
 
 
-class AcquireRequest(NamedTuple):
+class AcquireRequest(Record):
     """Asked before a layer is downloaded: can the driver provide it by itself (lazily)?"""
 
     chain_id: str

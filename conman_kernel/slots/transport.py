@@ -10,16 +10,17 @@ layer, several at once. *Resume* (kernel's affair): ``open`` with ``offset`` > 0
 
 from __future__ import annotations
 
-from typing import Iterator, NamedTuple, Protocol
+from typing import Iterator, Protocol
 
 from ..cancel import Cancel
 from ..oci.descriptor import Descriptor
+from ..record import Record
 
 API = 1
 """The version of this slot. A plugin says in its provider which one it was written for."""
 
 
-class ResolveRequest(NamedTuple):
+class ResolveRequest(Record):
     """Which image is meant.
 
     :param location: the reference without its scheme, expanded: ``docker.io/library/alpine:latest`` for a registry,
@@ -31,7 +32,7 @@ class ResolveRequest(NamedTuple):
     cancel: Cancel
 
 
-class Resolved(NamedTuple):
+class Resolved(Record):
     """What a reference points at now.
 
     :param descriptor: of the manifest or index. ``size`` is -1 where the source does not say.
@@ -42,7 +43,7 @@ class Resolved(NamedTuple):
     content: bytes | None = None
 
 
-class OpenRequest(NamedTuple):
+class OpenRequest(Record):
     """One blob or manifest of an image.
 
     :param location: as in :class:`ResolveRequest`.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Collection, Iterable, NamedTuple, Sequence
+from typing import Collection, Iterable, Sequence
+
+from ..record import Record
 
 
-class LayerRow(NamedTuple):
+class LayerRow(Record):
     """One layer of an image, as its manifest and configuration describe it."""
 
     chain_id: str
@@ -16,7 +18,7 @@ class LayerRow(NamedTuple):
     media_type: str
 
 
-class ImageRow(NamedTuple):
+class ImageRow(Record):
     """What is stored of an image. Documents are the exact bytes. Times are seconds since the epoch."""
 
     id: str
@@ -33,7 +35,7 @@ class ImageRow(NamedTuple):
     layers: tuple[LayerRow, ...]
 
 
-class Committed(NamedTuple):
+class Committed(Record):
     """A layer that a storage driver holds. ``size`` is of the uncompressed tar, bytes."""
 
     driver: str
@@ -146,11 +148,15 @@ def _stored(data: bytes) -> str | bytes:
 
 
 def put_name(db: sqlite3.Connection, name: str, image_id: str, target_digest: str, now: float) -> None:
-    """Let a name point at an image; the image it pointed at before keeps its other names."""
+    """Let a name point at an image; the image it pointed at before keeps its other names, and is no longer known by digest
+    in a repository where it has none left."""
+    before = db.execute("SELECT image_id FROM image_names WHERE name = ? AND image_id <> ?", (name, image_id)).fetchone()
     db.execute("INSERT INTO image_names (name, image_id, target_digest, updated) VALUES (?,?,?,?) "
                "ON CONFLICT (name) DO UPDATE SET image_id = excluded.image_id, "
                "target_digest = excluded.target_digest, updated = excluded.updated",
                (name, image_id, target_digest, now))
+    if before is not None:
+        _forget_digests(db, before[0], name)
 
 
 def put_digest(db: sqlite3.Connection, repository: str, digest: str, image_id: str) -> None:
@@ -160,8 +166,17 @@ def put_digest(db: sqlite3.Connection, repository: str, digest: str, image_id: s
 
 
 def remove_name(db: sqlite3.Connection, name: str) -> None:
-    """Take a name away; nothing there is no error."""
-    db.execute("DELETE FROM image_names WHERE name = ?", (name,))
+    """Take a name away, and with the last one in a repository the digests in it; nothing there is no error."""
+    before = db.execute("SELECT image_id FROM image_names WHERE name = ?", (name,)).fetchone()
+    if before is not None:
+        db.execute("DELETE FROM image_names WHERE name = ?", (name,))
+        _forget_digests(db, before[0], name)
+
+
+def _forget_digests(db: sqlite3.Connection, image_id: str, name: str) -> None:
+    repository = name.rpartition(":")[0]
+    db.execute("DELETE FROM image_digests WHERE image_id = ?1 AND name = ?2 AND NOT EXISTS (SELECT 1 FROM image_names "
+               "WHERE image_id = ?1 AND substr(name, 1, length(?2) + 1) = ?2 || ':')", (image_id, repository))
 
 
 def remove_image(db: sqlite3.Connection, image_id: str) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Callable, NamedTuple
+from typing import Callable
 
 from ..cancel import Cancel
+from ..record import Record
 from ..slots.storage import Whiteouts
 
 
-class Limits(NamedTuple):
+class Limits(Record):
     """What a layer may ask for before it is refused as :class:`~conman_kernel.errors.InvalidInput`.
 
     :param size: bytes of the uncompressed tar stream; sparse files count with what they would read as.
@@ -25,7 +26,7 @@ class Limits(NamedTuple):
     header: int = 1 << 20
 
 
-class UnpackRequest(NamedTuple):
+class UnpackRequest(Record):
     """Write one layer beneath a folder.
 
     :param blob_fd: the layer, read from its current position to its end; a file or the read end of a pipe. A worker
@@ -51,7 +52,7 @@ class UnpackRequest(NamedTuple):
     progress: Callable[[int], None] | None = None
 
 
-class UnpackResult(NamedTuple):
+class UnpackResult(Record):
     """How an unpack ended.
 
     :param diff_id: ``sha256:...`` of the uncompressed stream; ``""`` where ``needs_parent``.
@@ -71,7 +72,7 @@ class UnpackResult(NamedTuple):
     xattrs_dropped: int
 
 
-class CopyRequest(NamedTuple):
+class CopyRequest(Record):
     """Copy what is beneath one folder, and the folder's own attributes, into another, empty one (descriptors)."""
 
     source_fd: int
@@ -79,7 +80,7 @@ class CopyRequest(NamedTuple):
     cancel: Cancel
 
 
-class RemoveRequest(NamedTuple):
+class RemoveRequest(Record):
     """Remove ``name`` beneath the folder ``parent_fd`` with all that is in it; nothing there is no error."""
 
     parent_fd: int
@@ -87,14 +88,14 @@ class RemoveRequest(NamedTuple):
     cancel: Cancel
 
 
-class UsageRequest(NamedTuple):
+class UsageRequest(Record):
     """Count what lies beneath the folder ``root_fd``, itself included; hard links once, other file systems not."""
 
     root_fd: int
     cancel: Cancel
 
 
-class TreeUsage(NamedTuple):
+class TreeUsage(Record):
     """Bytes on disk (st_blocks * 512) and inodes."""
 
     size: int

@@ -5,22 +5,23 @@ Source: GNU tar manual, "Storing Sparse Files" (appendix "Sparse Formats").
 
 from __future__ import annotations
 
-from typing import Callable, NamedTuple
+from typing import Callable
 
+from ..record import Record
 from .failure import Refused
 from .header import BLOCK, parse_decimal, parse_number
 
 _MAX_SEGMENTS = 1_000_000
 
 
-class Segment(NamedTuple):
+class Segment(Record):
     """A segment of data: where it lies in the file, and its bytes. What no segment covers is a hole."""
 
     offset: int
     length: int
 
 
-class Found(NamedTuple):
+class Found(Record):
     """What PAX records say of a sparse file; ``by_data``: the map is in front of the data (1.0)."""
 
     name: bytes

@@ -14,7 +14,7 @@ TOP = Path(__file__).resolve().parents[2]
 PUBLIC = ("conman_kernel.errors", "conman_kernel.cancel", "conman_kernel.slots", "conman_kernel.oci")
 
 # Packages of the kernel from the ground up: each may import itself and what stands before it.
-ORDER = (("_version", "errors", "times", "trace"), ("cancel",), ("processes", "inotify"), ("oci",), ("slots",),
+ORDER = (("_version", "record", "errors", "times", "trace"), ("cancel",), ("processes", "inotify"), ("oci",), ("slots",),
          ("hooks", "hookspecs"), ("mounts",), ("config_schema", "trust", "config", "log"), ("store",),
          ("discovery", "guard", "plugins"), ("worker",))
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, NamedTuple, Sequence
+from typing import TYPE_CHECKING, Sequence
 
 from ...errors import InvalidInput
+from ...record import Record
 from .. import out
 from ..context import Context
 from ..declare import FLAG, IMAGE, LIST, Argument, Option, Verb
@@ -24,7 +25,7 @@ _HEADINGS = {"ID": "IMAGE ID", "CreatedSince": "CREATED", "CreatedAt": "CREATED 
 _NONE = "<none>"
 
 
-class _Line(NamedTuple):
+class _Line(Record):
     """One line: an image under one of its names."""
 
     image: Image

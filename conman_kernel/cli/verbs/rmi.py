@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from ...errors import ConmanError, InvalidInput, NotFound
+from typing import TYPE_CHECKING
+
+from ...errors import ConmanError, InvalidInput, InvalidState, NotFound
 from .. import out
 from ..context import Context
 from ..declare import FLAG, IMAGE, Argument, Option, Verb
 from ..several import removal_code
 from ..values import Values
+
+if TYPE_CHECKING:
+    from ...images.records import RemoveReport
 
 
 def _run(context: Context, values: Values) -> int:
@@ -16,15 +21,15 @@ def _run(context: Context, values: Values) -> int:
         raise InvalidInput("when using the --all switch, you may not pass any images names or IDs")
     if not everything and not names:
         raise InvalidInput("image name or ID must be specified")
-    images = context.conman().images
     if everything:
-        names = [image.id for image in images.list()]
+        names = [image.id for image in context.conman().images.list()]
+    force = values.flag("force")
     codes: set[int] = set()
     for name in names:
         try:
-            report = images.remove(name, force=values.flag("force") or everything, cancel=context.cancel)
+            report = _remove(context, name, force=force, every_name=force or everything)
         except NotFound as error:
-            if not values.flag("ignore"):
+            if not (values.flag("ignore") or force):
                 out.report(error)
                 codes.add(removal_code(error))
         except ConmanError as error:
@@ -38,12 +43,30 @@ def _run(context: Context, values: Values) -> int:
     return 0 if not codes else codes.pop() if len(codes) == 1 else 125
 
 
+def _remove(context: Context, name: str, *, force: bool, every_name: bool) -> RemoveReport:
+    """Remove an image; where containers hold it, with ``force`` those first."""
+    conman = context.conman()
+    try:
+        return conman.images.remove(name, force=every_name, cancel=context.cancel)
+    except InvalidState:
+        holders = conman.images.users(conman.images.get(name).id) if force else ()
+        if not holders:
+            raise
+    for id, _ in holders:
+        try:
+            container = conman.containers.get(id)
+        except NotFound:
+            continue  # it went by itself meanwhile
+        container.remove(force=True, cancel=context.cancel)
+    return conman.images.remove(name, force=every_name, cancel=context.cancel)
+
+
 VERB = Verb(
     "rmi", "Remove images or names of images", _run,
     arguments=(Argument("IMAGE", 0, None, IMAGE),),
     options=(
         Option("--all", "Remove all images that no container uses", FLAG, short="-a"),
-        Option("--force", "Remove an image with all its names", FLAG, short="-f"),
+        Option("--force", "Remove the containers that use it too; an id goes with all its names", FLAG, short="-f"),
         Option("--ignore", "An image that does not exist is no error", FLAG, short="-i"),
         Option("--no-prune", "Accepted for podman's sake: only what is named is removed", FLAG, hidden=True),
     ))

@@ -6,13 +6,15 @@ share :mod:`conman_kernel.containers.parse` for that. Empty means "as the image 
 
 from __future__ import annotations
 
-from typing import Mapping, NamedTuple, cast
+from typing import Mapping, cast
+
+from ...record import Record
 
 UNSET = -1
 """Where 0 has a meaning of its own."""
 
 
-class MountOption(NamedTuple):
+class MountOption(Record):
     """One mount inside the container.
 
     :param type: ``bind`` or ``tmpfs`` (named volumes come with the release that brings volumes).
@@ -27,7 +29,7 @@ class MountOption(NamedTuple):
     options: tuple[str, ...] = ()
 
 
-class Ulimit(NamedTuple):
+class Ulimit(Record):
     """One resource limit: ``nofile``, soft and hard; -1 is unlimited."""
 
     name: str
@@ -35,7 +37,7 @@ class Ulimit(NamedTuple):
     hard: int
 
 
-class Device(NamedTuple):
+class Device(Record):
     """One device node of the host given to the container. ``permissions`` is a subset of ``rwm``."""
 
     source: str
@@ -43,7 +45,7 @@ class Device(NamedTuple):
     permissions: str = "rwm"
 
 
-class ContainerOptions(NamedTuple):
+class ContainerOptions(Record):
     """Everything ``conman create`` and ``conman run`` take that outlives the command.
 
     Namespaces (``network pid ipc uts cgroupns userns``) are ``own``, ``host``, ``none`` (network, ipc), ``container:ID``

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Mapping, NamedTuple
+from typing import Mapping
 
 from ...errors import InvalidInput, Unavailable
+from ...record import Record
 from .capabilities import SYS_RESOURCE, capability_sets, names_of
 from .options import ContainerOptions, Ulimit
 from .request import HostFacts, ImageParts, SpecRequest, User
@@ -166,7 +167,7 @@ def build_process(request: SpecRequest) -> dict[str, object]:
     return doc
 
 
-class ExecRequest(NamedTuple):
+class ExecRequest(Record):
     """One more process in a running container.
 
     :param base: ``process`` of the container's config.json.

@@ -3,12 +3,13 @@ no I/O."""
 
 from __future__ import annotations
 
-from typing import Mapping, NamedTuple
+from typing import Mapping
 
+from ...record import Record
 from .options import ContainerOptions, Ulimit
 
 
-class ImageParts(NamedTuple):
+class ImageParts(Record):
     """What an image's config says about its process (OCI image-spec, ``config``)."""
 
     env: tuple[str, ...] = ()
@@ -19,7 +20,7 @@ class ImageParts(NamedTuple):
     user: str = ""
 
 
-class User(NamedTuple):
+class User(Record):
     """Who the process is, in ids of the container.
 
     :param groups: additional group ids, sorted.
@@ -34,7 +35,7 @@ class User(NamedTuple):
     name: str = ""
 
 
-class HostDevice(NamedTuple):
+class HostDevice(Record):
     """One device node to make in the container.
 
     :param path: absolute path in the container.
@@ -53,7 +54,7 @@ class HostDevice(NamedTuple):
     access: str = "rwm"
 
 
-class CgroupMount(NamedTuple):
+class CgroupMount(Record):
     """One mounted cgroup hierarchy.
 
     :param path: mount point.
@@ -68,7 +69,7 @@ class CgroupMount(NamedTuple):
     own: str
 
 
-class HostFacts(NamedTuple):
+class HostFacts(Record):
     """What the spec depends on and only the host can say. Read by :mod:`conman_kernel.containers.hostfacts`.
 
     :param cgroup_mode: ``v1``, ``v2``, ``hybrid`` (v1 controllers beside a unified mount) or ``none``.
@@ -101,14 +102,14 @@ class HostFacts(NamedTuple):
         return frozenset(c for m in self.cgroups for c in m.controllers)
 
 
-class BindFile(NamedTuple):
+class BindFile(Record):
     """One file of the bundle shown in the container: ``/etc/hosts``, ``/run/.containerenv``, ..."""
 
     target: str
     source: str
 
 
-class SpecRequest(NamedTuple):
+class SpecRequest(Record):
     """Everything :func:`~conman_kernel.oci.runtime.spec.build_spec` needs.
 
     :param id: the container's id.
