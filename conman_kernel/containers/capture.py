@@ -78,8 +78,6 @@ def exchange(session: Session, stdin: bytes, cancel: Cancel) -> tuple[End, bytes
     rest = memoryview(stdin)
     if not rest:
         session.close_stdin()
-    poll = select.poll()
-    poll.register(cancel.fileno(), select.POLLIN)
     while True:
         item = session.receive()
         if isinstance(item, End):
@@ -87,7 +85,6 @@ def exchange(session: Session, stdin: bytes, cancel: Cancel) -> tuple[End, bytes
         if item is not None:
             written[item.stream].append(item.data)
             continue
-        poll.register(session.fileno(), select.POLLIN)
         if rest:
             taken = session.send(bytes(rest[:65536]))
             rest = rest[taken:]
@@ -95,7 +92,19 @@ def exchange(session: Session, stdin: bytes, cancel: Cancel) -> tuple[End, bytes
                 session.close_stdin()
             if taken:
                 continue
-            poll.register(session.writable_fileno(), select.POLLOUT | select.POLLIN)
-        remaining = cancel.remaining()
-        poll.poll(None if remaining is None else remaining * 1000 + 1)
-        cancel.check()
+        _wait(session, cancel, feeding=bool(rest))
+
+
+def _wait(session: Session, cancel: Cancel, *, feeding: bool) -> None:
+    """Until there is output, or room for input where there is some left, or the token fires."""
+    wanted = {cancel.fileno(): select.POLLIN, session.fileno(): select.POLLIN}
+    if feeding:
+        room = session.writable_fileno()
+        # Another descriptor than the session's is asked for room alone: whether it is readable means nothing.
+        wanted[room] = wanted.get(room, 0) | select.POLLOUT
+    poll = select.poll()
+    for fd, events in wanted.items():
+        poll.register(fd, events)
+    remaining = cancel.remaining()
+    poll.poll(None if remaining is None else remaining * 1000 + 1)
+    cancel.check()

@@ -17,6 +17,8 @@ from ..oci.runtime.request import CgroupMount, HostFacts
 
 PARENT = "conman"
 _RETRY = 0.01
+_AT_ONCE = 128
+"""Processes killed in one go: each takes a descriptor meanwhile, of which the caller may have few."""
 _NOT_OURS = frozenset((errno.EBUSY, errno.ENOENT, errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EROFS))
 
 
@@ -147,7 +149,7 @@ def _kill_once(facts: HostFacts, container: str, cancel: Cancel) -> bool:
     """Kill what is there now and wait for it. False: nothing was there."""
     fds: list[int] = []
     try:
-        for pid in processes(facts, container):
+        for pid in processes(facts, container)[:_AT_ONCE]:
             try:
                 fds.append(os.pidfd_open(pid))
             except ProcessLookupError:
@@ -193,8 +195,12 @@ def kill_all(facts: HostFacts, container: str, cancel: Cancel) -> None:
     :raises DeadlineExceeded, Cancelled: some are still there.
     """
     for top in container_dirs(facts, container):
-        if os.path.exists(f"{top}/cgroup.kill"):
+        try:
             _write(f"{top}/cgroup.kill", "1")
+        except OSError as error:
+            # Before Linux 5.14, or a v1 hierarchy; or the cgroup has gone just now.
+            if error.errno not in (errno.ENOENT, errno.ENODEV):
+                raise
     while _kill_once(facts, container, cancel):
         cancel.check()
 

@@ -35,7 +35,7 @@ def finish(context: Context, row: ContainerRow, cancel: Cancel) -> ContainerRow:
     rebooted = row.boot_id != boot_id()
     take_down(context, row, cancel)
     row = _ended(row, status, rebooted)
-    if row.parsed_options().remove:
+    if row.parsed_options().remove or row.state == "removing":
         return remove(context, row, cancel)
     with context.index.write() as connection:
         rows.update(connection, row.id, state=row.state, exit_code=row.exit_code, finished=row.finished, oom=row.oom,

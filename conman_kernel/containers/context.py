@@ -19,7 +19,8 @@ from .hostfacts import read_facts
 from .runtime_client import RuntimeClient
 from .shim import Shim
 
-_BOOT = "import sys; sys.path[:] = sys.argv.pop(1).split(':'); from conman_kernel.cleanup import main; main(sys.argv[1:])"
+_BOOT = ("import sys; end = 2 + int(sys.argv[1]); sys.path[:] = sys.argv[2:end]; "
+         "from conman_kernel.cleanup import main; main(sys.argv[end:])")
 
 
 class Context:
@@ -78,9 +79,9 @@ class Context:
 
     def cleanup_argv(self, id: str) -> tuple[str, ...]:
         """The command that the shim runs once its container has ended and nobody else cleans up."""
-        path = ":".join(os.path.abspath(folder) for folder in sys.path if folder)
+        path = [os.path.abspath(folder) for folder in sys.path if folder]
         config = self.config.explicit_file
-        return (sys.executable, "-I", "-S", "-c", _BOOT, path, self.layout.root, self.layout.run_root, config, id)
+        return (sys.executable, "-I", "-S", "-c", _BOOT, str(len(path)), *path, self.layout.root, self.layout.run_root, config, id)
 
     def close(self) -> None:
         """Let an unused shim go. May be called twice."""

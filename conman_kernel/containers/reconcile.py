@@ -31,7 +31,7 @@ def reconcile(context: Context) -> None:
         with lock:
             try:
                 _settle(context, row, boot)
-            except ConmanError as error:
+            except (ConmanError, OSError) as error:
                 context.log.warning("container %s cannot be settled: %s", row.id[:12], error)
 
 

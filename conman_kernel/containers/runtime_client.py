@@ -85,12 +85,14 @@ class RuntimeClient:
                 if len(output) < _OUTPUT_LIMIT:
                     output += data
         except BaseException:
-            os.kill(spawned.pid, 9)
+            try:
+                os.kill(spawned.pid, 9)
+            except ProcessLookupError:
+                pass  # reaped by the embedding program
             raise
         finally:
             os.close(spawned.output)
-            _, status = os.waitpid(spawned.pid, 0)
-        code = os.waitstatus_to_exitcode(status)
+            code = _exit_code(spawned.pid, log)
         trace("exec", f"{spawned.pid}: exit status {code}")
         if code != 0:
             raise self.failure(last_error(log) or output.decode("utf-8", "replace").strip() or f"exit code {code}",
@@ -153,6 +155,14 @@ class RuntimeClient:
             shown = answer[:200].decode("utf-8", "replace").strip()
             raise RuntimeFailed(f"{self._runtime.binary} state answered no JSON object: {shown}")
         return document
+
+
+def _exit_code(pid: int, log: str) -> int:
+    try:
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    except ChildProcessError:
+        # The embedding program reaps everything, or ignores SIGCHLD: the runtime's log is all there is to go by.
+        return 1 if last_error(log) else 0
 
 
 def last_error(log: str) -> str:

@@ -98,6 +98,8 @@ def wait(context: Context, row: ContainerRow, cancel: Cancel) -> int:
         if now is None:
             if gone is None:
                 raise NotFound(f'no container with ID "{row.id}" found: no such container')
+            if gone < 0:
+                raise ShimLost(f"container {row.name}: how it ended is not known; it was removed (--rm)")
             return gone
         if now.state in ("created", "exited"):
             if now.state == "exited" and now.exit_code < 0:
@@ -107,14 +109,16 @@ def wait(context: Context, row: ContainerRow, cancel: Cancel) -> int:
 
 
 def _wait_once(context: Context, row: ContainerRow, cancel: Cancel) -> None:
-    """Until the shim (which becomes the clean-up command) is gone; then the container is settled if that did not do it."""
-    for pid, start in ((row.shim_pid, row.shim_start), (row.owner_pid, row.owner_start)):
-        pidfd = open_pidfd(pid, start)
-        if pidfd >= 0:
-            try:
-                cancel.wait_readable(pidfd)
-            finally:
-                os.close(pidfd)
+    """Until the shim (which becomes the clean-up command) is gone; then the container is settled if that did not do it.
+
+    Whoever starts or removes it holds its lock for that. His process is not waited for: it may live on for long, and be this one.
+    """
+    pidfd = open_pidfd(row.shim_pid, row.shim_start)
+    if pidfd >= 0:
+        try:
+            cancel.wait_readable(pidfd)
+        finally:
+            os.close(pidfd)
     with context.locks.acquire(row.num, cancel):
         with context.index.read() as connection:
             now = rows.by_id(connection, row.id)

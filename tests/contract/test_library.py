@@ -26,6 +26,7 @@ pytestmark = [pytest.mark.integration,
 LONG = 60.0
 PR_GET_CHILD_SUBREAPER = 37
 ONCE = ContainerOptions(remove=True)
+SLEEP = ContainerOptions(command=("sleep", "1000"), stop_timeout=0)
 
 
 class World(NamedTuple):
@@ -48,7 +49,7 @@ class World(NamedTuple):
     session: tuple[int, int]
 
 
-def look() -> World:
+def look(folder: str) -> World:
     gc.collect()
     umask = os.umask(0)
     os.umask(umask)
@@ -59,12 +60,13 @@ def look() -> World:
     limits = {number: resource.getrlimit(number) for number in (resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC, resource.RLIMIT_CORE)}
     children = frozenset(pid for task in os.listdir("/proc/self/task") for pid in Path(f"/proc/self/task/{task}/children").read_text().split())
     return World(
-        cwd=os.getcwd(), umask=umask, environ=dict(os.environ), handlers={int(n): signal.getsignal(n) for n in signal.valid_signals()},
+        cwd=os.getcwd(), umask=umask, environ={name: os.environ[name] for name in os.environ if name != "PYTEST_CURRENT_TEST"},
+        handlers={int(n): signal.getsignal(n) for n in signal.valid_signals()},
         mask=frozenset(int(n) for n in signal.pthread_sigmask(signal.SIG_BLOCK, [])), wakeup=wakeup,
         namespaces={name: os.readlink(f"/proc/thread-self/ns/{name}") for name in os.listdir("/proc/thread-self/ns")},
         limits=limits, subreaper=subreaper.value, descriptors=descriptors(), children=children,
         threads=frozenset(thread.name for thread in threading.enumerate()),
-        mounts=tuple(line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()), path=tuple(sys.path),
+        mounts=tuple(line for line in Path("/proc/self/mountinfo").read_text().splitlines() if folder in line), path=tuple(sys.path),
         session=(os.getsid(0), os.getpgrp()))
 
 
@@ -79,11 +81,13 @@ def descriptors() -> dict[str, str]:
 
 
 @pytest.fixture
-def unchanged() -> Iterator[None]:
+def unchanged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The world before and after the test is the same."""
-    before = look()
+    folder = str(tmp_path_factory.getbasetemp())
+    before = look(folder)
     yield
-    assert look()._asdict() == before._asdict()
+    after = look(folder)
+    assert {name: value for name, value in after._asdict().items() if value != getattr(before, name)} == {}
 
 
 class Store(NamedTuple):
@@ -140,7 +144,7 @@ def a_whole_life(c: Conman, store: Store) -> None:
     image = c.images.pull(store.reference)
     result = c.containers.run(image, ["sh", "-c", "cat; echo err >&2; exit 3"], stdin=b"in", options=ONCE)
     assert (result.exit_code, result.stdout, result.stderr) == (3, b"in", b"err\n")
-    container = c.containers.create(image, ContainerOptions(command=("sh", "-c", "echo hello; exec sleep 1000")))
+    container = c.containers.create(image, ContainerOptions(command=("sh", "-c", "echo hello; exec sleep 1000"), stop_timeout=0))
     try:
         container.start()
         assert container.refresh().state == "running" and c.containers.get(container.name).id == container.id
@@ -201,7 +205,7 @@ def test_services_asked_for_at_once_are_made_once(store: Store) -> None:
 @pytest.mark.usefixtures("unchanged")
 def test_threads_on_one_container_take_turns(store: Store) -> None:
     with store.open() as c:
-        container = c.containers.create(store.image, ContainerOptions(command=("sleep", "1000")))
+        container = c.containers.create(store.image, SLEEP)
         in_threads(*[lambda: c.containers.get(container.id).start()] * 3)
         assert container.refresh().state == "running"
         codes = in_threads(lambda: container.refresh().wait(), lambda: c.containers.get(container.id).wait(),
@@ -234,7 +238,7 @@ def test_two_stores_side_by_side_know_nothing_of_each_other(store: Store, tmp_pa
 @pytest.mark.usefixtures("unchanged")
 def test_two_conmans_on_one_store_see_the_same(store: Store) -> None:
     with store.open() as one, store.open(log_level="error") as two:
-        container = one.containers.create(store.image, ContainerOptions(command=("sleep", "1000")))
+        container = one.containers.create(store.image, SLEEP)
         assert two.containers.get(container.id).state == "created"
         two.containers.get(container.id).start()
         assert container.refresh().state == "running"
@@ -247,7 +251,7 @@ def test_two_conmans_on_one_store_see_the_same(store: Store) -> None:
 def test_closing_one_leaves_the_other_and_the_container(store: Store) -> None:
     with store.open() as keeper:
         with store.open() as passing:
-            id = passing.containers.create(store.image, ContainerOptions(command=("sleep", "1000"))).id
+            id = passing.containers.create(store.image, SLEEP).id
             passing.containers.get(id).start()
         passing.close()
         container = keeper.containers.get(id)

@@ -8,7 +8,6 @@ from ...errors import ConmanError, InvalidInput, InvalidState, NotFound
 from .. import out
 from ..context import Context
 from ..declare import FLAG, IMAGE, Argument, Option, Verb
-from ..several import removal_code
 from ..values import Values
 
 if TYPE_CHECKING:
@@ -31,12 +30,12 @@ def _run(context: Context, values: Values) -> int:
         except NotFound as error:
             if not (values.flag("ignore") or force):
                 out.report(error)
-                codes.add(removal_code(error))
+                codes.add(1)
         except ConmanError as error:
             if context.cancel.cancelled:
                 raise
             out.report(error)
-            codes.add(removal_code(error))
+            codes.add(error.exit_code)
         else:
             out.write("".join(f"Untagged: {tag}\n" for tag in report.untagged))
             out.write("".join(f"Deleted: {id}\n" for id in report.deleted))

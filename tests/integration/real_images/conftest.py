@@ -15,6 +15,7 @@ import pytest
 
 from conman_kernel.testing.command import Command
 from conman_kernel.testing.docker_registry import DockerRegistry, missing
+from conman_kernel.testing.registry import Registry
 
 from . import debian_image
 
@@ -72,12 +73,11 @@ def name(registry: DockerRegistry) -> str:
 
 
 class Podman:
-    """Podman with a store of its own that holds the image."""
+    """Podman with a store of its own."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path) -> None:
         self._base = ["podman", "--root", f"{folder}/root", "--runroot", f"{folder}/run", "--storage-driver", "overlay",
                       "--runtime", "runc", "--cgroup-manager", "cgroupfs"]
-        self.ok("pull", "--quiet", "--tls-verify=false", name)
 
     def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run it to its end."""
@@ -99,9 +99,30 @@ class Podman:
 
 @pytest.fixture(scope="session")
 def podman(place: Path, name: str) -> Iterator[Podman]:
-    made = Podman(place / "podman", name)
+    """A podman that holds the image."""
+    made = Podman(place / "podman")
+    made.ok("pull", "--quiet", "--tls-verify=false", name)
     yield made
     made.close()
+
+
+@pytest.fixture
+def fresh_podman() -> Iterator[Podman]:
+    """A podman with an empty store."""
+    if shutil.which("podman") is None:
+        pytest.skip("not installed: podman")
+    folder = Path(tempfile.mkdtemp(prefix="rp-", dir=MEMORY))
+    made = Podman(folder)
+    yield made
+    made.close()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def loopback() -> Iterator[Registry]:
+    """An empty embedded registry."""
+    with Registry() as made:
+        yield made
 
 
 def pulled(folder: Path, driver: str, name: str) -> Command:
@@ -153,3 +174,14 @@ def image_id(layout: Path) -> str:
     blob = layout / "blobs/sha256" / digest_of(layout, debian_image.TAG).partition(":")[2]
     found: str = json.loads(blob.read_bytes())["config"]["digest"]
     return found.partition(":")[2]
+
+
+def one_error(text: str) -> str:
+    """The one line with ``Error:``; what a pull is doing may come before it, one hint after it, and nothing else.
+
+    :raises AssertionError: it is not so.
+    """
+    lines = [line for line in text.splitlines() if not line.startswith(("Trying to pull ", "Copying "))]
+    assert lines and lines[0].startswith("Error: ") and len(lines) <= 2, text
+    assert len(lines) == 1 or lines[1].startswith("Hint: "), text
+    return lines[0]

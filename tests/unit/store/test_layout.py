@@ -22,6 +22,7 @@ def mode(path: str) -> int:
 
 
 def test_everything_lies_below_its_root_and_nothing_is_made(layout: Layout, tmp_path: Path) -> None:
+    lasting = [layout.index, layout.locks, layout.blobs, layout.ingest, layout.plugin_cache, layout.plugin_state("p"),
                layout.container("i")]
     passing = [layout.plugin_run("p"), layout.container_run("i"), layout.runtime_run("r")]
     assert all(path.startswith(layout.root + "/") for path in lasting)
