@@ -146,21 +146,14 @@ def _thaw(facts: HostFacts, container: str) -> None:
 
 
 def _kill_once(facts: HostFacts, container: str, cancel: Cancel) -> bool:
-    """Kill what is there now and wait for it. False: nothing was there."""
+    """Kill what is there now and wait for the last of it. False: nothing was there."""
     fds: list[int] = []
+    pids = processes(facts, container)
     try:
-        for pid in processes(facts, container)[:_AT_ONCE]:
-            try:
-                fds.append(os.pidfd_open(pid))
-            except ProcessLookupError:
-                continue
-        if not fds:
-            return False
-        # Asked again with the pidfds held: a pid that is still there cannot be somebody else's by now.
-        present = set(processes(facts, container))
-        for fd in fds:
-            if _pid_of(fd) in present:
-                _signal(fd)
+        for first in range(0, len(pids), _AT_ONCE):
+            while fds:
+                os.close(fds.pop())
+            _kill_some(facts, container, pids[first:first + _AT_ONCE], fds)
         _thaw(facts, container)
         waiting = list(fds)
         while waiting:
@@ -168,10 +161,24 @@ def _kill_once(facts: HostFacts, container: str, cancel: Cancel) -> bool:
             if not ready:
                 break
             waiting = [fd for fd in waiting if fd not in ready]
-        return True
+        return bool(pids)
     finally:
         for fd in fds:
             os.close(fd)
+
+
+def _kill_some(facts: HostFacts, container: str, pids: list[int], fds: list[int]) -> None:
+    """Kill those that are still there; their pidfds are appended to ``fds``."""
+    for pid in pids:
+        try:
+            fds.append(os.pidfd_open(pid))
+        except ProcessLookupError:
+            continue
+    # Asked again with the pidfds held: a pid that is still there cannot be somebody else's by now.
+    present = set(processes(facts, container))
+    for fd in fds:
+        if _pid_of(fd) in present:
+            _signal(fd)
 
 
 def _pid_of(fd: int) -> int:

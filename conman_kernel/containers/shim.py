@@ -85,21 +85,6 @@ class ShimConfig(Record):
     error_log: str = ""
 
 
-class ExitStatus(Record):
-    """How a process ended.
-
-    :param code: 0-255; a death by signal n is 128+n.
-    :param signal: that n, or 0.
-    :param oom: the kernel's out-of-memory killer was at work in the container.
-    :param finished_ns: nanoseconds since the epoch.
-    """
-
-    code: int
-    signal: int
-    oom: bool
-    finished_ns: int
-
-
 class CreateFailed(RuntimeFailed):
     """The runtime's create (or exec) failed; sort it with the runtime plugin's ``exit_code``.
 
@@ -140,41 +125,8 @@ def is_alive(lock_path: str) -> bool:
     return False
 
 
-def read_exit_file(path: str) -> ExitStatus | None:
-    """How the process ended, from the file that the shim wrote; None where there is none (yet).
-
-    :raises InvalidState: the file is not an exit file.
-    """
-    try:
-        with open(path, "rb") as file:
-            content = file.read(4096)
-    except FileNotFoundError:
-        return None
-    status = _exit_status(_records(content, b"\n"))
-    if status is None:
-        raise InvalidState(f"{path} is not an exit file")
-    return status
-
-
-def _records(content: bytes, end: bytes) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
-    for record in content.split(end):
-        key, equals, value = record.partition(b"=")
-        if equals:
-            found[key.decode("ascii", "replace")] = value
-    return found
-
-
 def _shown(packet: bytes) -> str:
     return packet.rstrip(b"\0").replace(b"\0", b" ").decode("utf-8", "replace")
-
-
-def _exit_status(records: dict[str, bytes]) -> ExitStatus | None:
-    try:
-        return ExitStatus(code=int(records["code"]), signal=int(records["signal"]), oom=records["oom"] == b"1",
-                          finished_ns=int(records["finished"]))
-    except (KeyError, ValueError):
-        return None
 
 
 def _config_packets(config: ShimConfig) -> list[bytes]:
@@ -313,7 +265,7 @@ class Shim:
                     raise
                 break
             if name == "exited":
-                self._status = _exit_status(records)
+                self._status = parse(records)
         return self._status
 
     def done(self) -> None:
@@ -351,7 +303,7 @@ class Shim:
                 raise ShimLost(f"{self._what}: the shim is gone")
             trace("shim", f"{self.pid or self._child} -> {_shown(packet)}")
             name, _, rest = packet.partition(b"\0")
-            records = _records(rest, b"\0")
+            records = pieces(rest, b"\0")
             if name == b"ready":
                 self.pid = int(records["pid"])
             elif name == b"notice":

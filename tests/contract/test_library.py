@@ -125,7 +125,7 @@ def in_threads(*work: Callable[[], object]) -> list[object]:
         try:
             gate.wait(LONG)
             answers[number] = work[number]()
-        except BaseException as error:  # the test's main thread is to see it
+        except BaseException as error:  # noqa: BLE001 - the test's main thread is to see it
             answers[number] = error
 
     threads = [threading.Thread(target=one, args=(number,)) for number in range(len(work))]

@@ -28,6 +28,7 @@ def pids(store, name: str) -> Pids:
     """The processes of a running container, from its record."""
     with Conman(root=store.command.root, run_root=store.command.run_root) as conman:
         row = conman.containers.get(name).row
+    assert row.pid > 1 and row.shim_pid > 1, row  # 0 would be ourselves
     return Pids(row.id, row.num, row.pid, row.shim_pid)
 
 
@@ -83,8 +84,8 @@ def test_any_command_may_be_the_next_after_a_lost_shim(store, verb: tuple[str, .
 def test_a_lost_shim_of_one_with_rm(store) -> None:
     store.command.ok("run", "-d", "--rm", store.image, "sleep", "1000", "victim")
     with Conman(root=store.command.root, run_root=store.command.run_root) as conman:
-        row = conman.containers.list()[0].row
-    kill(row.shim_pid)
+        name = conman.containers.list()[0].name
+    kill(pids(store, name).shim)
     assert store.command.ok("ps", "-a", "-q") == ""
     assert store.left() == []
 

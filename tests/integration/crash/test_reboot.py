@@ -22,6 +22,7 @@ def pull_the_plug(store) -> None:
     with Conman(root=store.command.root, run_root=store.command.run_root) as conman:
         rows = [container.row for container in conman.containers.list()]
     for row in rows:
+        assert row.pid > 1 and row.shim_pid > 1, row  # 0 would be ourselves
         os.kill(row.shim_pid, signal.SIGKILL)
         os.kill(row.pid, signal.SIGKILL)
     assert wait_gone({pid for row in rows for pid in (row.shim_pid, row.pid)}, 20)

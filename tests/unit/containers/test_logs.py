@@ -9,6 +9,7 @@ from typing import Iterator
 
 import pytest
 
+from conman_kernel import inotify
 from conman_kernel.cancel import Cancel
 from conman_kernel.containers import logs
 from conman_kernel.containers.logs import LogEntry, parse, read
@@ -163,7 +164,7 @@ class Follower:
                 with self._more:
                     self.seen.append(entry.data)
                     self._more.notify()
-        except BaseException as error:  # handed to the test
+        except BaseException as error:  # noqa: BLE001 - handed to the test
             self.error = error
 
     def wait(self, number: int) -> None:
@@ -221,6 +222,22 @@ def test_what_is_written_before_the_end_is_never_missed(log: Log) -> None:
         log.write(record(str(number)))
         follower.end()
         assert follower.seen == [b"a\n", f"{number}\n".encode()]
+
+
+def test_what_is_written_just_before_the_watch_is_cleared_is_not_slept_over(
+        log: Log, follow: list[Follower], monkeypatch: pytest.MonkeyPatch) -> None:
+    log.write(record("a"))
+    real, late = inotify.Watch.clear, [record("late")]
+
+    def clear(self: inotify.Watch) -> None:
+        if late:
+            log.write(late.pop())
+        real(self)
+
+    monkeypatch.setattr(inotify.Watch, "clear", clear)
+    follow.append(Follower(log))
+    follow[0].wait(2)
+    assert follow[0].seen == [b"a\n", b"late\n"]
 
 
 def test_following_what_is_over_already(log: Log) -> None:

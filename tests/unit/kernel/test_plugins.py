@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from typing import cast
 
 import pytest
 
@@ -17,7 +18,9 @@ from conman_kernel.errors import (
     PluginNotInstalled,
     PluginUnavailable,
 )
+from conman_kernel.plugins import Plugins
 from conman_kernel.slots import ATTACH, RUNTIME, STORAGE
+from conman_kernel.slots.provider import PluginContext
 
 from .conftest import HEAD, HOOK, SOUND, Lines, Open, Site
 
@@ -326,12 +329,16 @@ def test_registries_reach_the_plugin(site: Site, plugins: Open) -> None:
               + HOOK.replace("Thing()", "Teller(context)"))
     toml = '[registry."h"]\nca = "/x"\n'
     held = plugins(toml)
-    strict, lax = (held.get(ATTACH, "reg", tls_verify=v).run(None) for v in (None, False))  # type: ignore[arg-type]
+
+    def told(held: Plugins, tls_verify: bool | None = None) -> PluginContext[object]:
+        answer: object = held.get(ATTACH, "reg", tls_verify=tls_verify).run(None)  # type: ignore[arg-type]
+        return cast("PluginContext[object]", answer)
+
+    strict, lax = told(held), told(held, False)
     assert strict.registries["h"].insecure is None and "*" not in strict.registries
     assert lax.registries["h"] == (True, "/x", ()) and lax.registries["*"].insecure is True
     loose = plugins("registries.tls_verify = false\n" + toml)
-    assert loose.get(ATTACH, "reg").run(None).registries["*"].insecure is True  # type: ignore[arg-type]
-    assert "*" not in loose.get(ATTACH, "reg", tls_verify=True).run(None).registries  # type: ignore[arg-type]
+    assert told(loose).registries["*"].insecure is True and "*" not in told(loose, True).registries
     assert strict.state_dir.endswith("/root/plugins/reg") and strict.run_dir.endswith("/run/plugins/reg")
 
 
