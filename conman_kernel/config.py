@@ -123,6 +123,8 @@ def _folder(entry: ConfigValue) -> ConfigValue:
     value = cast("str", entry.value)
     if not value:
         raise ConfigError(f"{entry.origin}: {entry.key} must not be empty")
+    if "\0" in value:
+        raise ConfigError(f"{entry.origin}: {entry.key} must not hold a NUL")
     if not os.path.isabs(value) and entry.origin != "command line" and not entry.origin.startswith("environment "):
         raise ConfigError(f"{entry.origin}: {entry.key} must be an absolute path, not {value!r}")
     return entry._replace(value=os.path.abspath(value))
@@ -189,7 +191,7 @@ def _merge_file(config: Config, path: str, hostname: str | None) -> None:
             document: dict[str, object] = tomli.load(stream)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    except (tomli.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomli.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from None
     machines = document.pop("machine", {})
     _merge_table(config, document, path)

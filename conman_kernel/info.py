@@ -12,6 +12,7 @@ from .cancel import Cancel
 from .config import user_file
 from .containers.hostfacts import read_facts
 from .errors import ConmanError
+from .oci.platform import host_platform
 from .slots import RUNTIME, SLOTS
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def info(conman: Conman) -> dict[str, object]:
     states = [container.state for container in containers]
     return {
         "host": {
-            "arch": platform.machine(), "os": sys.platform, "kernel": os.uname().release, "hostname": os.uname().nodename,
+            "arch": host_platform().architecture, "os": sys.platform, "kernel": os.uname().release, "hostname": os.uname().nodename,
             "cpus": os.cpu_count(), "cgroupVersion": facts.cgroup_mode, "cgroupManager": facts.cgroup_manager,
             "security": {"seccompEnabled": facts.seccomp, "apparmorEnabled": facts.apparmor, "selinuxEnabled": facts.selinux,
                          "rootless": os.geteuid() != 0},
@@ -47,7 +48,9 @@ def info(conman: Conman) -> dict[str, object]:
 
 def version(conman: Conman) -> dict[str, object]:
     """Versions of conman, its plugins and its interpreter; JSON-ready."""
-    return {"Version": VERSION, "Python": platform.python_version(), "OsArch": f"{sys.platform}/{platform.machine()}",
+    machine = host_platform()
+    return {"Version": VERSION, "Python": platform.python_version(), "OsArch": f"{machine.os}/{machine.architecture}",
+            "Client": {"Version": VERSION, "OsArch": f"{machine.os}/{machine.architecture}", "Os": machine.os},
             "Plugins": {p.name: f"{p.distribution} {p.version}" for p in conman.plugins.list()}}
 
 

@@ -7,6 +7,15 @@ import os
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
+_CALLERS_OWN = frozenset(("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"))
+
+
+def environment() -> dict[str, str]:
+    """The environment of shims and runtimes: the caller's, without what its service manager meant for it alone (sd_notify(3),
+    sd_listen_fds(3)). A runtime hands that on into the container, and waits for the container to answer."""
+    return {name: value for name, value in os.environ.items() if name not in _CALLERS_OWN}
+
+
 def boot_id() -> str:
     """The running kernel's boot id, a UUID (proc(5))."""
     with open(BOOT_ID, encoding="ascii") as stream:

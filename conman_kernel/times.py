@@ -18,12 +18,12 @@ def rfc3339(seconds: float) -> str:
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
-def parse_time(text: str, now: float | None = None) -> float:
+def parse_time(text: str, now: float | None = None, *, ahead: bool = False) -> float:
     """A point in time as podman takes it.
 
     :param text: RFC 3339 (also a date alone), seconds since the epoch, or a Go duration before now (``1h30m``).
-
-    :param now: seconds since the epoch that durations count back from; None: the clock's.
+    :param ahead: a duration counts forward from now (``logs --until``, podman's rule).
+    :param now: seconds since the epoch that durations count from; None: the clock's.
     :returns: seconds since the epoch.
     :raises InvalidInput: it is none of these.
     """
@@ -34,7 +34,8 @@ def parse_time(text: str, now: float | None = None) -> float:
         return float(text)
     parts = re.findall(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)", text)
     if parts and "".join(number + unit for number, unit in parts) == text.lstrip("-+"):
-        return current - sum(float(number) * _UNITS[unit] for number, unit in parts)
+        duration = sum(float(number) * _UNITS[unit] for number, unit in parts)
+        return current + (duration if ahead and not text.startswith("-") else -duration)
     from datetime import datetime
 
     cut = re.sub(r"(\.\d{6})\d+", r"\1", text.replace("Z", "+00:00").replace("z", "+00:00"))

@@ -31,7 +31,6 @@ def container_record(values: Values) -> ContainerOptions:
         init=values.flag("init"),
         read_only=values.flag("read-only"),
         privileged=values.flag("privileged"),
-        log_driver=values.text("log-driver"),
         cidfile=_absolute(values.text("cidfile")),
         pidfile=_absolute(values.text("pidfile")),
         dns_search=values.many("dns-search"),
@@ -96,6 +95,10 @@ def entrypoint(text: str) -> tuple[str, ...]:
 
 
 def _identity(values: Values, changes: dict[str, object]) -> None:
+    if values.given("log-driver"):
+        from ..containers.parse import log_driver
+
+        changes["log_driver"] = log_driver(values.text("log-driver"))
     if values.given("hostname"):
         from ..containers.parse import hostname
 

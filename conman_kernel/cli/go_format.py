@@ -22,7 +22,8 @@ def json_text(value: object, indent: int | None = 4) -> str:
     """A document as podman prints it, with its last newline."""
     import json
 
-    return json.dumps(value, indent=indent, ensure_ascii=False, default=list) + "\n"
+    separators = (",", ":") if indent is None else None
+    return json.dumps(value, indent=indent, separators=separators, ensure_ascii=False, default=list) + "\n"
 
 
 def wants_json(format: str) -> bool:
@@ -94,6 +95,9 @@ def _cell(part: _Place | str, row: Row) -> str:
         return part
     value: object = row
     for name in part.path:
+        if isinstance(value, Mapping) and name not in value:
+            # Go's field names: {{.Host.Arch}} is what the document calls host.arch.
+            name = next((known for known in value if str(known).lower() == name.lower()), name)
         if not isinstance(value, Mapping) or name not in value:
             near = _near(name, list(value) if isinstance(value, Mapping) else [])
             raise InvalidInput(f"--format: there is no field .{'.'.join(part.path)}", hint=near)

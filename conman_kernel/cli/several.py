@@ -29,12 +29,13 @@ class Target(Record):
 
 
 def targets(conman: Conman, values: Values, *, of_all: Sequence[tuple[str, str]] = (),
-            missing: str = NONE_GIVEN) -> list[Target]:
+            missing: str = NONE_GIVEN, ignore: bool = False) -> list[Target]:
     """The containers that a command line names.
 
     :param values: ``--all``, ``--latest``, ``--cidfile``, ``--filter`` and ``--ignore``, where the verb has them.
     :param of_all: what ``--all`` filters by, as in :meth:`Containers.list`.
     :param missing: the message where nothing is named.
+    :param ignore: one that does not exist is no error, as with ``--ignore``.
     :raises NotFound: one of them does not exist (nothing has been done to any then).
     :raises InvalidInput: nothing is named, or ``--all`` and names together.
     """
@@ -60,7 +61,7 @@ def targets(conman: Conman, values: Values, *, of_all: Sequence[tuple[str, str]]
         try:
             found.append(Target(name, conman.containers.get(name)))
         except NotFound:
-            if options.get("ignore") is not True:
+            if not ignore and options.get("ignore") is not True:
                 raise
     return found
 

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
 from typing import TYPE_CHECKING
 
 from ..cancel import Cancel
-from ..errors import DeadlineExceeded, InvalidState, NotFound, ShimLost
+from ..errors import DeadlineExceeded, InvalidState, NotFound, PluginFailed, ShimLost
 from ..record import Record
 from ..slots.attach import AttachRequest, End, Outcome
 from . import rows
 from .context import Context
 from .rows import ContainerRow
 from .start import Started, StreamsWish, release, start
-from .stop import is_running, wait
+from .stop import is_running, kill, wait
 
 if TYPE_CHECKING:
     from .session import SocketSession
 
+
+_OUTPUT_ENDS = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What a write to the caller's own descriptors may say without being a defect of the plugin."""
 
 _LAST_WORDS_SECONDS = 1.0
 """How long after a broken session the shim may still say how the container ended."""
@@ -54,6 +59,7 @@ def run_attached(context: Context, row: ContainerRow, streams: Streams, cancel: 
     """Start a container with the caller's streams joined before its first byte, and stay until it ends or is detached from.
 
     :raises InvalidState: it runs already.
+    :raises OSError: the output is not taken any more, see :func:`carry`; with ``--rm`` the container is gone, else it goes on.
     :raises ShimLost: the connection broke and nobody saw how the container ended.
     """
     def meanwhile() -> None:
@@ -67,7 +73,11 @@ def run_attached(context: Context, row: ContainerRow, streams: Streams, cancel: 
     if started is None or started.session is None:
         raise InvalidState(f"container {row.name} is running already", hint=f"conman attach {row.name}")
     try:
-        end = carry(context, started.session, streams, cancel)
+        try:
+            end = carry(context, started.session, streams, cancel)
+        except OSError:
+            _unread(context, started, cancel)
+            raise
         if end.outcome is Outcome.DETACHED:
             release(started)
             return RunOutcome(row.id, "detached", None)
@@ -76,6 +86,18 @@ def run_attached(context: Context, row: ContainerRow, streams: Streams, cancel: 
         return RunOutcome(row.id, "exited", conclude(context, started, cancel))
     finally:
         started.shim.close()
+
+
+def _unread(context: Context, started: Started, cancel: Cancel) -> None:
+    """Nobody takes the output: with ``--rm`` it is over, else the container goes on without this caller (podman's rule)."""
+    if not started.row.parsed_options().remove:
+        release(started)
+        return
+    try:
+        kill(context, started.row, signal.SIGKILL, cancel)
+    except InvalidState:
+        pass  # it ended by itself
+    conclude(context, started, cancel)
 
 
 def conclude(context: Context, started: Started, cancel: Cancel) -> int:
@@ -145,12 +167,21 @@ def attach_to(context: Context, row: ContainerRow, streams: Streams, cancel: Can
 
 
 def carry(context: Context, session: SocketSession, streams: Streams, cancel: Cancel) -> End:
-    """Let the attach plugin carry bytes to the end, and take leave of the shim in good form where the person detached."""
+    """Let the attach plugin carry bytes to the end, and take leave of the shim in good form where the person detached, or
+    the output is not taken any more.
+
+    :raises OSError: the caller's descriptor does not take output: nobody reads (BrokenPipeError), or a full disk.
+    """
     try:
         end = context.attach().run(_request(session, streams, cancel))
         if end.outcome is Outcome.DETACHED:
             session.detach()
         return end
+    except PluginFailed as error:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno in _OUTPUT_ENDS:
+            session.detach()
+            raise error.__cause__ from None
+        raise
     finally:
         session.close()
 

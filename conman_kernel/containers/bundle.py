@@ -45,7 +45,7 @@ def write_bundle(context: Context, row: ContainerRow, rootfs: str) -> Bundle:
     folder = context.layout.container_run(row.id)
     options = with_defaults(context, row.parsed_options())
     parts = row.image_parts()
-    hostname = options.hostname or (context.facts.hostname if options.uts == "host" else row.id[:12])
+    hostname = own_hostname(context, row, options)
     root_fd = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         user = _user(root_fd, options, parts)
@@ -74,13 +74,25 @@ def _user(root_fd: int, options: ContainerOptions, parts: ImageParts) -> User:
         raise
 
 
+def own_hostname(context: Context, row: ContainerRow, options: ContainerOptions) -> str:
+    """What the container calls itself: ``--hostname``, the host's name where it shares its network or UTS namespace, else
+    the beginning of its id.
+
+    :param options: with the configuration's defaults, see :func:`with_defaults`.
+    """
+    shared = "host" in (options.network, options.uts)
+    return options.hostname or (context.facts.hostname if shared else row.id[:12])
+
+
 def _etc_files(context: Context, row: ContainerRow, options: ContainerOptions, folder: str,
                hostname: str) -> tuple[BindFile, ...]:
     """Write hosts, resolv.conf, hostname and .containerenv; a joined network brings the other container's own two."""
     network = options.network
     base = etcfiles.read_host("/etc/hosts")
+    # The host's own file speaks for the host's own name.
+    line = options.hostname if network == "host" else hostname
     content = {
-        "hosts": etcfiles.hosts_file(name=row.name, hostname=hostname, extra=options.add_hosts, base=base),
+        "hosts": etcfiles.hosts_file(name=row.name, hostname=line, extra=options.add_hosts, base=base),
         "resolv.conf": etcfiles.resolv_conf(host=etcfiles.host_resolv_conf(), network=network, dns=options.dns,
                                             search=options.dns_search, options=options.dns_options),
         "hostname": etcfiles.hostname_file(hostname),

@@ -6,7 +6,8 @@ import select
 import signal
 
 from ..cancel import Cancel
-from ..errors import Cancelled, DeadlineExceeded, InvalidInput
+from ..errors import Cancelled, DeadlineExceeded, InvalidInput, RuntimeFailed
+from ..processes import alive
 from ..record import Record
 from ..slots.attach import End, Outcome, Session
 from .attached import conclude, lost
@@ -65,7 +66,11 @@ def run_captured(context: Context, row: ContainerRow, stdin: bytes, cancel: Canc
 
 def abandon(context: Context, started: Started) -> None:
     """Kill a container whose caller wants no more of it, and clean up; ``--rm`` is honoured."""
-    context.client(started.row.runtime).kill(started.row.id, signal.SIGKILL, Cancel(_KILL_SECONDS))
+    try:
+        context.client(started.row.runtime).kill(started.row.id, signal.SIGKILL, Cancel(_KILL_SECONDS))
+    except RuntimeFailed:
+        if alive(started.row.pid, started.row.pid_start):
+            raise
     conclude(context, started, Cancel(_KILL_SECONDS))
 
 

@@ -17,7 +17,7 @@ from ..oci.runtime.request import CgroupMount, HostFacts
 
 PARENT = "conman"
 _RETRY = 0.01
-_AT_ONCE = 128
+_AT_ONCE = 64
 """Processes killed in one go: each takes a descriptor meanwhile, of which the caller may have few."""
 _NOT_OURS = frozenset((errno.EBUSY, errno.ENOENT, errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EROFS))
 

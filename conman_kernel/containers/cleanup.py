@@ -14,14 +14,11 @@ from ..processes import alive, boot_id, start_time
 from ..slots.storage import KeyRequest
 from . import cgroups, rows
 from .context import Context
+from .exitfile import ExitStatus, read_exit_file
 from .files import remove_named
-from .paths import exit_file
+from .paths import SHIM_LOST, exit_file
 from .rootfs import release
 from .rows import ContainerRow
-from .shim import ExitStatus, read_exit_file
-
-SHIM_LOST = "shim lost"
-"""The recorded reason where nobody saw how the container ended."""
 
 
 def finish(context: Context, row: ContainerRow, cancel: Cancel) -> ContainerRow:

@@ -49,6 +49,7 @@ def create(context: Context, image: ImageLike, chain_id: str, options: Container
     options = options._replace(labels=tuple(sorted(labels.items())))
     check_options(options, context.facts)
     _check_namespaces(context, options)
+    _check_sources(options)
     if not (options.command or options.entrypoint or parts.entrypoint or parts.cmd):
         raise InvalidInput("no command or entrypoint provided, and no CMD or ENTRYPOINT from image "
                            f"{image_name(image)}: nothing to run")
@@ -125,3 +126,11 @@ def _check_namespaces(context: Context, options: ContainerOptions) -> None:
                     rows.find(connection, mode.partition(":")[2])
                 except ConmanError as error:
                     raise type(error)(f"--{kind} {mode}: {error.message}", hint=error.hint) from None
+
+
+def _check_sources(options: ContainerOptions) -> None:
+    """What is bound into the container must exist when it is made (podman's rule); nothing is made up in its place."""
+    for mount in options.mounts:
+        if mount.type == "bind" and not os.path.exists(mount.source):
+            raise InvalidInput(f"statfs {mount.source}: no such file or directory",
+                               hint=f"make it, or check the source of the mount at {mount.target}")

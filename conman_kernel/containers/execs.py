@@ -23,6 +23,7 @@ from .shim import CreateFailed, Shim, ShimConfig
 from .stop import is_running
 from .users import resolve_user
 
+_CREATE_SECONDS = 10.0
 EXIT_NOT_RUNNING = 255
 """podman's exit code for an exec in a container that does not run."""
 
@@ -72,7 +73,9 @@ def _follow(context: Context, row: ContainerRow, started: _Exec, options: ExecOp
     try:
         pid = _created(context, row, started, cancel)
     except BaseException:
+        started.shim.settle(Cancel(_CREATE_SECONDS))
         forget(context, row.id, started.id)
+        started.shim.done()
         raise
     if streams is None:
         _record(context, started.id, state="running", pid=pid, pid_start=start_time(pid))
@@ -83,7 +86,11 @@ def _follow(context: Context, row: ContainerRow, started: _Exec, options: ExecOp
     session = connect(started.folder + "/attach.sock", stdin=options.stdin_open and streams.stdin >= 0,
                       stdout=streams.stdout >= 0, stderr=streams.stderr >= 0, foreground=True, cancel=cancel)
     started.shim.started()
-    end = carry(context, session, streams, cancel)
+    try:
+        end = carry(context, session, streams, cancel)
+    except OSError:
+        started.shim.release()
+        raise
     if end.outcome is Outcome.DETACHED:
         started.shim.release()
         return RunOutcome(started.id, "detached", None)

@@ -31,13 +31,13 @@ def read_exit_file(path: str) -> ExitStatus | None:
             content = file.read(4096)
     except FileNotFoundError:
         return None
-    status = parse(records(content, b"\n"))
+    status = exit_status(pieces(content, b"\n"))
     if status is None:
         raise InvalidState(f"{path} is not an exit file")
     return status
 
 
-def records(content: bytes, end: bytes) -> dict[str, bytes]:
+def pieces(content: bytes, end: bytes) -> dict[str, bytes]:
     """``key=value`` pieces, each closed by ``end``; what is none is left out."""
     found: dict[str, bytes] = {}
     for record in content.split(end):
@@ -47,7 +47,7 @@ def records(content: bytes, end: bytes) -> dict[str, bytes]:
     return found
 
 
-def parse(values: dict[str, bytes]) -> ExitStatus | None:
+def exit_status(values: dict[str, bytes]) -> ExitStatus | None:
     """The status that such records tell; None where they do not."""
     try:
         return ExitStatus(code=int(values["code"]), signal=int(values["signal"]), oom=values["oom"] == b"1",

@@ -45,13 +45,20 @@ def remove_named(path: str, text: str) -> None:
 
 
 def replace(path: str, data: bytes, *, mode: int = 0o644) -> None:
-    """Write a file whole, by rename. Not durable: for what a reboot clears."""
-    temporary = f"{path}.{os.getpid()}"
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    """Write a file whole, by rename. Not durable: for what a reboot clears.
+
+    :raises Unavailable: it cannot be written.
+    """
+    # A new name that nobody can foresee: the folder may be one where others make links, such as /tmp.
+    temporary = f"{path}.{os.urandom(8).hex()}"
     try:
-        with os.fdopen(fd, "wb") as stream:
-            stream.write(data)
-        os.rename(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        try:
+            with os.fdopen(fd, "wb") as stream:
+                stream.write(data)
+            os.rename(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise Unavailable(f"cannot write {path}: {error.strerror}") from None

@@ -12,7 +12,8 @@ from .rows import ContainerRow
 Test = Callable[[ContainerRow], bool]
 StateOf = Callable[[ContainerRow], str]
 
-KEYS = ("ancestor", "before", "exited", "id", "label", "name", "runtime", "since", "status", "storage", "until")
+KEYS = ("ancestor", "before", "exited", "id", "label", "name", "network", "runtime", "since", "status", "storage", "until",
+        "volume")
 _STATES = ("created", "running", "paused", "exited", "removing", "stopped", "initialized", "configured", "unknown")
 
 
@@ -59,6 +60,11 @@ def _test(key: str, value: str, all_rows: Sequence[ContainerRow], state_of: Stat
     if key == "until":
         limit = _time(value)
         return lambda row: row.created < limit
+    if key == "network":
+        # Modes are no networks, in podman's eyes; named ones come with the network release.
+        return lambda row: False
+    if key == "volume":
+        return lambda row: any(value in (mount.source, mount.target) for mount in row.parsed_options().mounts)
     if key == "storage":
         return lambda row: row.storage == value
     if key == "runtime":

@@ -10,7 +10,7 @@ from ..oci.runtime.process import process_args, process_env, working_dir
 from ..oci.runtime.request import SpecRequest, User
 from ..times import rfc3339
 from . import cgroups, rootfs, stop
-from .bundle import with_defaults
+from .bundle import own_hostname, with_defaults
 from .context import Context
 from .paths import log_file
 from .rows import ContainerRow
@@ -53,7 +53,7 @@ def _state(context: Context, row: ContainerRow, state: str) -> dict[str, object]
 
 def _config(context: Context, row: ContainerRow, options: ContainerOptions, args: list[str]) -> dict[str, object]:
     parts = row.image_parts()
-    hostname = options.hostname or row.id[:12]
+    hostname = own_hostname(context, row, options)
     env = process_env(SpecRequest(id=row.id, name=row.name, hostname=hostname, rootfs="", options=options, user=User(),
                                   facts=context.facts, image=parts))
     return {"Hostname": hostname, "Domainname": "", "User": options.user or parts.user, "AttachStdin": options.stdin_open,

@@ -188,6 +188,15 @@ def publish(text: str) -> None:
     raise InvalidInput(f"cannot publish port {text!r}: published ports {_LATER}", hint="use --network host")
 
 
+def log_driver(text: str) -> str:
+    """``--log-driver``: ``cri`` (which podman calls ``k8s-file`` and takes for ``json-file``, too), ``none``; empty: the
+    configuration's."""
+    known = {"": "", "cri": "cri", "k8s-file": "cri", "json-file": "cri", "none": "none"}
+    if text not in known:
+        raise InvalidInput(f"invalid log driver {text!r}", hint="there are cri (a file, also k8s-file) and none")
+    return known[text]
+
+
 class SecurityOptions(Record):
     """``--security-opt``, taken apart: the fields of the same names in ContainerOptions."""
 

@@ -6,6 +6,9 @@ from .context import Context
 from .rows import ContainerRow
 from .shim import is_alive
 
+SHIM_LOST = "shim lost"
+"""The recorded reason where nobody saw how the container ended."""
+
 
 def exit_file(context: Context, row: ContainerRow) -> str:
     """Where the shim writes how the container ended."""

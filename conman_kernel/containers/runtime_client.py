@@ -10,6 +10,7 @@ import os
 
 from ..cancel import Cancel
 from ..errors import CommandNotExecutable, CommandNotFound, RuntimeFailed, Unavailable
+from ..processes import environment
 from ..record import Record
 from ..slots.runtime import Runtime, RuntimeCommands, Template, render
 from ..trace import trace
@@ -58,7 +59,7 @@ class RuntimeClient:
         actions = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0), (os.POSIX_SPAWN_DUP2, write, 1),
                    (os.POSIX_SPAWN_DUP2, write, 2)]
         try:
-            pid = os.posix_spawn(argv[0], argv, os.environ, file_actions=actions, setsid=True)
+            pid = os.posix_spawn(argv[0], argv, environment(), file_actions=actions, setsid=True)
         except OSError as error:
             os.close(read)
             raise Unavailable(f"the runtime {argv[0]} cannot be run: {error.strerror}") from None

@@ -27,8 +27,10 @@ from typing import Sequence
 
 from ..cancel import Cancel
 from ..errors import InvalidState, NotFound, RuntimeFailed, ShimLost, Unavailable
+from ..processes import environment
 from ..record import Record
 from ..trace import trace
+from .exitfile import ExitStatus, exit_status, pieces, read_exit_file
 
 VERSION = 1
 """The version of the protocol that this client speaks."""
@@ -44,7 +46,7 @@ class ShimConfig(Record):
     :param id: the container's (or exec session's) id; only for messages.
     :param create: argv of the runtime's create (or detached exec), paths rendered in.
     :param pid_file: where that command writes the process's pid.
-    :param exit_file: where the shim writes how it ended, see :func:`read_exit_file`.
+    :param exit_file: where the shim writes how it ended, see :mod:`.exitfile`.
     :param lock: the shim's own lock file, see :func:`is_alive`. Made if missing, never unlinked.
     :param socket: where the attach socket is bound; its folder exists. Any length.
     :param cleanup: argv that the shim execs once the process has ended and nobody else cleans up; empty: none.
@@ -164,12 +166,13 @@ def _record(key: str, value: str) -> bytes:
 class Shim:
     """One shim and the control channel to it. Make it with :meth:`launch`. Used by one thread at a time."""
 
-    __slots__ = ("_channel", "_child", "_configured", "_exit_file", "_status", "_what", "notices", "pid")
+    __slots__ = ("_answered", "_channel", "_child", "_configured", "_exit_file", "_status", "_what", "notices", "pid")
 
     def __init__(self, channel: _socket.socket, child: int) -> None:
         self._channel = channel
         self._child = child
         self._configured = False
+        self._answered = False
         self._exit_file = ""
         self._status: ExitStatus | None = None
         self._what = "the container"
@@ -231,10 +234,23 @@ class Shim:
         while True:
             name, records = self._receive(cancel)
             if name == "created":
+                self._answered = True
                 self._reap()
                 return int(records["pid"])
             if name == "error":
+                self._answered = True
                 raise self._refusal(records)
+
+    def settle(self, cancel: Cancel) -> None:
+        """Wait until the create is over one way or the other, to undo it: until then the shim and the runtime still make things.
+
+        :raises Cancelled: as the token says (DeadlineExceeded, too); close the shim, and it undoes everything itself.
+        """
+        try:
+            while self._configured and not self._answered:
+                self._answered = self._receive(cancel)[0] in ("created", "error")
+        except ShimLost:
+            return
 
     def started(self) -> None:
         """Tell the shim that the runtime's start went well: from now on the container may outlive this process.
@@ -265,7 +281,7 @@ class Shim:
                     raise
                 break
             if name == "exited":
-                self._status = parse(records)
+                self._status = exit_status(records)
         return self._status
 
     def done(self) -> None:
@@ -277,8 +293,8 @@ class Shim:
 
     def close(self) -> None:
         """Let go of the channel (see the module for what that means when). May be called twice."""
-        if self._child > 0 and not self._configured:
-            os.kill(self._child, 9)  # still unreaped, so still ours; it has nothing to undo
+        if self._child > 0 and not self._configured and _is_our_child(self._child):
+            os.kill(self._child, 9)  # it has nothing to undo
         self._channel.close()
         self._reap(seconds=1.0)
 
@@ -340,9 +356,17 @@ class Shim:
         self._child = 0
 
 
+def _is_our_child(pid: int) -> bool:
+    try:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False  # reaped: the embedding program reaps everything, or ignores SIGCHLD. The pid may be another's by now
+    return True
+
+
 def _spawn(argv: tuple[str, ...], channel: int) -> int:
     null = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDWR, 0)
     actions = [null, (os.POSIX_SPAWN_DUP2, 0, 1), (os.POSIX_SPAWN_DUP2, 0, 2), (os.POSIX_SPAWN_DUP2, channel, 3)]
     usual = [n for n in range(1, 32) if n not in (9, 19)]
     search = os.posix_spawn if "/" in argv[0] else os.posix_spawnp
-    return search(argv[0], argv, os.environ, file_actions=actions, setsid=True, setsigmask=[], setsigdef=usual)
+    return search(argv[0], argv, environment(), file_actions=actions, setsid=True, setsigmask=[], setsigdef=usual)

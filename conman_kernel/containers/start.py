@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from .session import SocketSession
 
 
+_CREATE_SECONDS = 10.0
+"""How long an undo waits for a create that is under way; one that takes longer is undone by the shim."""
+
+
 class StreamsWish(Record):
     """Which streams a caller wants to be joined to before the process starts, so that no byte is lost."""
 
@@ -129,9 +133,11 @@ def _start_locked(context: Context, row: ContainerRow, streams: StreamsWish | No
                               foreground=streams.foreground, cancel=cancel)
         log = bundle.path + "/runtime.log"
         spawned = None if at_once else client.spawn(client.commands.start, row.id, log=log)
-        row = _running(context, row, pid, shim)
-        if spawned is not None:
-            client.finish(spawned, cancel, log=log)
+        try:
+            row = _running(context, row, pid, shim)
+        finally:
+            if spawned is not None:
+                client.finish(spawned, cancel, log=log)
         shim.started()
         _write_pidfile(row, pid)
     except BaseException as error:
@@ -178,6 +184,7 @@ def _undo(context: Context, before: ContainerRow, row: ContainerRow, shim: Shim,
 
     cancel = Cancel()
     try:
+        shim.settle(Cancel(_CREATE_SECONDS))
         stop_leftovers(context, row, cancel)
         take_down(context, row, cancel)
         if row.parsed_options().remove:

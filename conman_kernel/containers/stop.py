@@ -10,7 +10,7 @@ from ..errors import InvalidState, NotFound, RuntimeFailed, ShimLost
 from ..processes import alive, boot_id, open_pidfd
 from . import cgroups, rows
 from .context import Context
-from .paths import shim_alive
+from .paths import SHIM_LOST, shim_alive
 from .rows import ContainerRow
 from .start import refreshed
 
@@ -100,6 +100,8 @@ def wait(context: Context, row: ContainerRow, cancel: Cancel) -> int:
                 raise NotFound(f'no container with ID "{row.id}" found: no such container')
             if gone < 0:
                 raise ShimLost(f"container {row.name}: how it ended is not known; it was removed (--rm)")
+            if gone < 0:
+                raise ShimLost(f"container {row.name}: how it ended is not known: {SHIM_LOST}")
             return gone
         if now.state in ("created", "exited"):
             if now.state == "exited" and now.exit_code < 0:

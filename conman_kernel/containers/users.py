@@ -9,6 +9,7 @@ from .rootpath import read_in_root
 
 MAX_BYTES = 1 << 20
 MAX_ID = (1 << 31) - 1
+_NOT_EXECUTABLE = 126
 
 
 class _Passwd(Record):
@@ -65,13 +66,20 @@ def _groups(root_fd: int) -> list[_Group]:
     return [_Group(row[0], _id(row[2]), tuple(m for m in row[3].split(",") if m)) for row in rows]
 
 
+def _unknown(what: str, name: str) -> NotFound:
+    """The command cannot be executed as that user: podman's words and its exit code."""
+    error = NotFound(f"unable to find {what} {name}: no matching entries in {'passwd' if what == 'user' else what} file")
+    error.exit_code = _NOT_EXECUTABLE
+    return error
+
+
 def _gid(name: str, groups: list[_Group]) -> int:
     number = _number(name)
     found = next((g for g in groups if g.name == name or g.gid == number), None)
     if found is not None:
         return found.gid
     if number is None:
-        raise NotFound(f"unable to find group {name}: no matching entries in group file")
+        raise _unknown("group", name)
     return number
 
 
@@ -92,7 +100,7 @@ def resolve_user(root_fd: int, user: str, groups: tuple[str, ...] = ()) -> User:
     number = _number(name or "0")
     known = next((p for p in _passwd(root_fd) if p.name == name or p.uid == number), None)
     if known is None and number is None:
-        raise NotFound(f"unable to find user {name}: no matching entries in passwd file")
+        raise _unknown("user", name)
     uid = known.uid if known is not None else number or 0
     listed = _groups(root_fd) if group or groups or known is not None else []
     if group:

@@ -51,6 +51,6 @@ def _fits_name(pattern: str, name: str) -> bool:
     last = repository.rpartition("/")[2]
     if ":" in last:
         repository = repository[:-len(last)] + last.partition(":")[0]
-    familiar = [text.removeprefix("docker.io/").removeprefix("library/") for text in (name, repository)]
-    wholes = (name, repository, *familiar, name.rpartition("/")[2], repository.rpartition("/")[2])
-    return any(fnmatch.fnmatchcase(text, pattern) for text in wholes)
+    # Podman takes the end of a name, in whole components: "test/tool" means host/test/tool.
+    tails = [text.split("/", cut)[-1] for text in (name, repository) for cut in range(text.count("/") + 1)]
+    return any(fnmatch.fnmatchcase(text, pattern) for text in tails)

@@ -19,11 +19,12 @@ def inspect(image: Image, manifest: object, manifest_type: str) -> dict[str, obj
         "Entrypoint": list(config.entrypoint), "Cmd": list(config.cmd),
         "Volumes": {path: {} for path in config.volumes},
         "WorkingDir": config.working_dir, "Labels": dict(config.labels), "StopSignal": config.stop_signal,
-        "Healthcheck": dict(config.healthcheck or {}), "Shell": list(config.shell),
     }
     history = [{"created": step.created, "created_by": step.created_by, "author": step.author, "comment": step.comment,
                 "empty_layer": step.empty_layer} for step in config.history]
     stored: object = json.loads(document(manifest)) if manifest else {}
+    # Only Docker's format knows health checks; podman shows them beside the configuration.
+    health = dict(config.healthcheck or {}) if ".docker." in manifest_type else {}
     annotations = stored.get("annotations") if isinstance(stored, dict) else None
     return {
         "Id": image.id, "Digest": image.digest, "RepoTags": list(image.names), "RepoDigests": list(image.digests),
@@ -34,5 +35,5 @@ def inspect(image: Image, manifest: object, manifest_type: str) -> dict[str, obj
         "RootFS": {"Type": "layers", "Layers": list(config.diff_ids)}, "Labels": dict(config.labels) or None,
         "Annotations": annotations or {}, "ManifestType": manifest_type, "User": config.user,
         "History": [{key: value for key, value in step.items() if value} for step in history],
-        "NamesHistory": list(image.names),
+        "NamesHistory": list(image.names), **({"Healthcheck": health} if health else {}),
     }

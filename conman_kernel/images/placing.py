@@ -10,6 +10,7 @@ from ..store import image_rows
 from .bring import Bringing
 from .collection import clear_dead
 from .fetch import Source
+from .lookup import LOCALHOST
 from .parts import Parts
 from .records import Image
 
@@ -25,10 +26,12 @@ class _Origin:
         raise NotFound(f"{self._image.id[:12]} is not resolved again")
 
     def open(self, request: OpenRequest) -> BlobStream:
-        if not self._image.digests:
+        origins = [parse(text) for text in self._image.digests]
+        # Below localhost lies what came from a folder or an archive.
+        reference = next((origin for origin in origins if origin.domain != LOCALHOST), None)
+        if reference is None:
             raise NotFound(f"layer {request.descriptor.digest} of image {self._image.id[:12]} was not kept, and no "
                            "registry is known to have it", hint="pull the image again")
-        reference = parse(self._image.digests[0])
         transport = self._parts.transport(reference.scheme, None)
         return transport.open(request._replace(location=reference.location))
 

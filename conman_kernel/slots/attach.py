@@ -118,8 +118,11 @@ class Attach(Protocol):
     def run(self, request: AttachRequest) -> End:
         """Carry bytes until the session ends or the person detaches.
 
-        A terminal's mode is restored before this returns or raises, whatever happens. When ``stdout`` breaks (EPIPE), the rest of
-        that stream is discarded and the session goes on. At the end of ``stdin`` the session's input is half-closed.
+        A terminal's mode is restored before this returns or raises, whatever happens. At the end of ``stdin`` the
+        session's input is half-closed.
+
+        :raises OSError: ``stdout`` or ``stderr`` takes nothing more: nobody reads (BrokenPipeError; ``run ... | head -1`` has to
+            end), a full disk.
 
         :raises Cancelled: the token fired.
         :raises DeadlineExceeded: its deadline passed.

@@ -130,7 +130,7 @@ def _processes(root: str, run_root: str) -> tuple[dict[int, str], set[str]]:
             group = _CONTAINER.search(_read(f"/proc/{name}/cgroup").decode())
             if not mine and os.readlink(f"/proc/{name}/ns/mnt") != here:
                 mine = any(mark + b"/" in _read(f"/proc/{name}/mountinfo") for mark in marks)
-        except (FileNotFoundError, ProcessLookupError, PermissionError):
+        except OSError:
             continue  # it ended while we looked, or has more rights than we have
         if mine:
             own[int(name)] = command.replace(b"\0", b" ").decode(errors="replace").strip()

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
-import gc
 import os
-import resource
 import select
 import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Callable, Iterator, NamedTuple
 
@@ -19,75 +17,16 @@ import pytest
 from conman_kernel import Cancel, Conman, ContainerOptions
 from conman_kernel.errors import Cancelled, CommandNotFound, ConfigError, DeadlineExceeded, NotFound
 from conman_kernel.testing.images import busybox_image, write_layout
+from conman_kernel.testing.registry import Registry
+
+from .conftest import look
 
 pytestmark = [pytest.mark.integration,
               pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts, namespaces and cgroups")]
 
 LONG = 60.0
-PR_GET_CHILD_SUBREAPER = 37
 ONCE = ContainerOptions(remove=True)
 SLEEP = ContainerOptions(command=("sleep", "1000"), stop_timeout=0)
-
-
-class World(NamedTuple):
-    """What belongs to the process, and so to our host: nobody else may change it."""
-
-    cwd: str
-    umask: int
-    environ: dict[str, str]
-    handlers: dict[int, object]
-    mask: frozenset[int]
-    wakeup: int
-    namespaces: dict[str, str]
-    limits: dict[int, tuple[int, int]]
-    subreaper: int
-    descriptors: dict[str, str]
-    children: frozenset[str]
-    threads: frozenset[str]
-    mounts: tuple[str, ...]
-    path: tuple[str, ...]
-    session: tuple[int, int]
-
-
-def look(folder: str) -> World:
-    gc.collect()
-    umask = os.umask(0)
-    os.umask(umask)
-    subreaper = ctypes.c_int()
-    ctypes.CDLL(None).prctl(PR_GET_CHILD_SUBREAPER, ctypes.byref(subreaper), 0, 0, 0)
-    wakeup = signal.set_wakeup_fd(-1)
-    signal.set_wakeup_fd(wakeup)
-    limits = {number: resource.getrlimit(number) for number in (resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC, resource.RLIMIT_CORE)}
-    children = frozenset(pid for task in os.listdir("/proc/self/task") for pid in Path(f"/proc/self/task/{task}/children").read_text().split())
-    return World(
-        cwd=os.getcwd(), umask=umask, environ={name: os.environ[name] for name in os.environ if name != "PYTEST_CURRENT_TEST"},
-        handlers={int(n): signal.getsignal(n) for n in signal.valid_signals()},
-        mask=frozenset(int(n) for n in signal.pthread_sigmask(signal.SIG_BLOCK, [])), wakeup=wakeup,
-        namespaces={name: os.readlink(f"/proc/thread-self/ns/{name}") for name in os.listdir("/proc/thread-self/ns")},
-        limits=limits, subreaper=subreaper.value, descriptors=descriptors(), children=children,
-        threads=frozenset(thread.name for thread in threading.enumerate()),
-        mounts=tuple(line for line in Path("/proc/self/mountinfo").read_text().splitlines() if folder in line), path=tuple(sys.path),
-        session=(os.getsid(0), os.getpgrp()))
-
-
-def descriptors() -> dict[str, str]:
-    found: dict[str, str] = {}
-    with os.scandir("/proc/self/fd") as entries:
-        for entry in entries:
-            target = os.readlink(entry.path)
-            if not target.startswith("/proc/"):
-                found[entry.name] = target
-    return found
-
-
-@pytest.fixture
-def unchanged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The world before and after the test is the same."""
-    folder = str(tmp_path_factory.getbasetemp())
-    before = look(folder)
-    yield
-    after = look(folder)
-    assert {name: value for name, value in after._asdict().items() if value != getattr(before, name)} == {}
 
 
 class Store(NamedTuple):
@@ -181,6 +120,24 @@ def test_it_works_from_another_thread_than_the_main_one(store: Store, capfd: pyt
     assert capfd.readouterr() == ("", "")
 
 
+def test_pulling_over_the_network_leaves_nothing_open(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    with Registry() as registry:
+        registry.add_image(busybox_image(), "test/box:latest")
+        folder = str(tmp_path_factory.getbasetemp())
+        before = look(folder)
+        with Conman(root=str(tmp_path / "root"), run_root=str(tmp_path / "run"), environ={"HOME": "/nonexistent"}) as c:
+            image = c.images.pull(f"{registry.host}/test/box:latest")
+            assert c.containers.run(image, ["echo", "pulled"], options=ONCE).stdout == b"pulled\n"
+            with pytest.raises(NotFound):
+                c.images.pull(f"{registry.host}/test/box:no-such-tag")
+        after = look(folder)
+        until = time.monotonic() + LONG / 4
+        while after != before and time.monotonic() < until:  # the registry is in this process, too: its ends close after ours
+            select.select([], [], [], 0.01)
+            after = look(folder)
+        assert {name: value for name, value in after._asdict().items() if value != getattr(before, name)} == {}
+
+
 @pytest.mark.usefixtures("unchanged")
 def test_one_conman_serves_several_threads(store: Store) -> None:
     with store.open() as c:
@@ -195,11 +152,22 @@ def test_one_conman_serves_several_threads(store: Store) -> None:
 
 
 @pytest.mark.usefixtures("unchanged")
-def test_services_asked_for_at_once_are_made_once(store: Store) -> None:
-    for _ in range(10):
-        with store.open() as c:
-            assert len({id(one) for one in in_threads(*[lambda c=c: c.containers] * 4)}) == 1  # type: ignore[misc]
-            assert len({id(one) for one in in_threads(*[lambda c=c: c.images] * 4)}) == 1  # type: ignore[misc]
+@pytest.mark.parametrize("service", ["containers", "images"])
+def test_services_asked_for_at_once_are_made_once(store: Store, service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    real: Callable[[Conman], object] = getattr(Conman, f"_make_{service}")
+    second = threading.Event()
+    made: list[int] = []
+
+    def slow(self: Conman) -> object:
+        made.append(1)
+        if len(made) > 1:
+            second.set()
+        second.wait(0.3)  # room for a second thread to come in; nobody should
+        return real(self)
+
+    monkeypatch.setattr(Conman, f"_make_{service}", slow)
+    with store.open() as c:
+        assert len({id(one) for one in in_threads(*[lambda: getattr(c, service)] * 4)}) == 1 == len(made)
 
 
 @pytest.mark.usefixtures("unchanged")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def _run(context: Context, values: Values) -> int:
     since = parse_time(values.text("since")) if values.given("since") else None
-    until = parse_time(values.text("until")) if values.given("until") else None
+    until = parse_time(values.text("until"), ahead=True) if values.given("until") else None
     tail = values.integer("tail")
     found = targets(context.conman(), values, missing="specify at least one container name or ID to log")
     if values.flag("follow") and len(found) > 1:
@@ -58,5 +58,5 @@ VERB = Verb(
         Option("--since", "From this time on: 10m, 2026-11-23T22:53:08Z, Unix seconds", metavar="TIME"),
         Option("--tail", "The last lines only; -1 for all", INTEGER, metavar="LINES"),
         Option("--timestamps", "Put the time before each line", FLAG, short="-t"),
-        Option("--until", "Up to this time", metavar="TIME"),
+        Option("--until", "Up to this time; a duration counts from now on", metavar="TIME"),
     ))

@@ -68,6 +68,11 @@ def status(container: Container, now: float) -> str:
     return container.state.capitalize()
 
 
+def _exit_code(container: Container) -> int:
+    """0 while there is none, as podman has it."""
+    return container.exit_code if container.state == "exited" else 0
+
+
 def _sorted(found: Sequence[Container], order: str) -> list[Container]:
     if order == "command":
         return sorted(found, key=lambda container: container.command)
@@ -91,7 +96,7 @@ def _document(container: Container, now: float) -> dict[str, object]:
         "CreatedAt": ago(container.created, now),
         "Exited": container.state == "exited",
         "ExitedAt": int(container.finished) if container.finished > 0 else _NEVER,
-        "ExitCode": container.exit_code,
+        "ExitCode": _exit_code(container),
         "Id": container.id,
         "Image": container.image_name,
         "ImageID": container.image_id,
@@ -127,7 +132,7 @@ def _row(container: Container, now: float, *, whole: bool) -> dict[str, object]:
         "StartedAt": int(container.started),
         "ExitedAt": int(container.finished),
         "Exited": container.state == "exited",
-        "ExitCode": container.exit_code,
+        "ExitCode": _exit_code(container),
         "AutoRemove": container.options.remove,
         "State": container.state,
         "Status": status(container, now),
@@ -139,6 +144,7 @@ def _row(container: Container, now: float, *, whole: bool) -> dict[str, object]:
         "Pid": container.pid,
         "Pod": "",
         "PodName": "",
+        "Size": "",
         "Runtime": container.runtime,
         "StorageDriver": container.storage_driver,
     }
@@ -148,7 +154,8 @@ VERB = Verb(
     "ps", "List containers", _run,
     options=(
         Option("--all", "Show all containers, not only running ones", FLAG, short="-a"),
-        Option("--filter", "Show the containers that match: id, name, label, status, ancestor, exited, before, since",
+        Option("--filter", "Show the containers that match: id, name, label, status, ancestor, exited, before, since, volume, "
+               "network",
                LIST, short="-f",
                metavar="KEY=VALUE"),
         Option("--format", "json, or a template such as '{{.ID}} {{.Names}}' or 'table {{.Names}} {{.Status}}'",

@@ -86,16 +86,19 @@ def test_a_process_that_does_not_read_holds_up_input_only(session, tmp_path: Pat
     assert (tmp_path / "out").read_bytes() == b"still talking"
 
 
-def test_nobody_reads_the_output_and_the_session_goes_on(session, tmp_path: Path) -> None:
-    reader, writer = os.pipe()
+@pytest.mark.parametrize("kind", ["pipe", "socket"])
+def test_where_nobody_reads_the_output_the_session_ends(session, kind: str, tmp_path: Path) -> None:
+    """``run ... yes | head -1``: it would never end by itself."""
+    if kind == "pipe":
+        reader, writer = os.pipe()
+    else:
+        reader, writer = (end.detach() for end in socket.socketpair())
     os.close(reader)
     made = session(stdin_open=False)
-    made.say(b"x" * 100)
     made.say(b"err", 2)
-    made.say(b"y" * 100)
-    made.exit()
-    with open(tmp_path / "err", "wb") as err:
-        assert PtyAttach().run(request(made, stdout=writer, stderr=err.fileno())).outcome is Outcome.EXITED
+    made.say(b"x" * 100)
+    with open(tmp_path / "err", "wb") as err, pytest.raises(BrokenPipeError):
+        PtyAttach().run(request(made, stdout=writer, stderr=err.fileno()))
     os.close(writer)
     assert (tmp_path / "err").read_bytes() == b"err"
 

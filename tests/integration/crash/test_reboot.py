@@ -77,3 +77,4 @@ def test_any_command_may_be_the_first(store, after, verb: tuple[str, ...], code:
     if verb == ("start",):
         assert after("wait", "cut").stdout == "0\n"
     after("rm", "-f", "cut")
+    assert after("run", "--rm", store.image, "echo", "well").stdout == "well\n"

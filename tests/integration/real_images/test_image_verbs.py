@@ -104,7 +104,7 @@ def test_images_in_use(both: Both, loopback: Registry) -> None:
         loopback.add_image(busybox_image(config={"Cmd": [str(number)]}), f"box:{number}")
         both.pull(name)
     both.each("create", "--name", "holder", *LIMITS, names[0], "true")
-    both.each("run", "-d", "--name", "runner", *LIMITS, names[1], "sleep", "1000")
+    both.each("run", "-d", "--name", "runner", "--stop-signal", "KILL", *LIMITS, names[1], "sleep", "1000")
     both("rmi", names[0], code=2)
     both("rmi", names[0], names[2], code=2)
     assert len(both.images()) == 2, "the others go all the same"

@@ -77,10 +77,13 @@ class Sink:
         self._pending = memoryview(b"")
 
     def _broken(self, error: OSError) -> None:
-        """Nobody reads any more: the rest is discarded, and the session goes on.
+        """A terminal that is gone takes nothing more: the rest is discarded, and SIGHUP says what comes of the session.
 
+        :raises BrokenPipeError: nobody reads the pipe or socket any more.
         :raises OSError: another failure (a full disk), which the caller has to hear.
         """
-        if error.errno not in (errno.EPIPE, errno.EIO, errno.ENXIO, errno.ECONNRESET):
+        if error.errno == errno.ECONNRESET:
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from error
+        if error.errno not in (errno.EIO, errno.ENXIO):
             raise error
         self.close()

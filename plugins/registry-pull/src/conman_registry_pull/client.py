@@ -173,8 +173,10 @@ class Client:
             response.close()
             before, url = url, urljoin(url, target)
             scheme = urlsplit(url).scheme
+            if scheme not in ("http", "https"):
+                raise Unavailable(f"GET {redacted(before)}: redirected to a {scheme[:20]}: address, which no registry is at")
             if scheme != "https" and not (scheme == "http" and endpoint.plain):
-                raise Unavailable(f"GET {redacted(before)}: redirected to {scheme[:20]}, away from https",
+                raise Unavailable(f"GET {redacted(before)}: redirected to http, away from https",
                                   hint=f'insecure = true in [registry."{endpoint.host}"] allows plain HTTP')
             if _origin(url) != origin:
                 headers = {key: value for key, value in headers.items() if key != "Authorization"}
