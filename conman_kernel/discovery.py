@@ -98,7 +98,8 @@ class Discovery:
             return  # nothing is made for a command that only looks
         temporary = f"{self._path()}.{os.getpid()}.{get_ident()}"
         try:
-            with open(temporary, "w", encoding="utf-8") as stream:
+            # 0600 whatever the umask: who may write it chooses what is imported here next time.
+            with open(temporary, "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)) as stream:
                 json.dump({"key": self._key, "entries": self._entries, "verified": sorted(self._verified)}, stream)
             os.rename(temporary, self._path())
         except OSError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from _thread import allocate_lock
 from typing import Callable, Iterator, Mapping, TypeVar, cast
@@ -133,6 +134,9 @@ class Plugins:
         if no is not None:
             raise PluginUnavailable(f"{name} ({_shipped(entry)}) cannot work on this host: {no.reason}",
                                     slot=slot.group, plugin=name, distribution=_shipped(entry), hint=no.hint)
+        if slot.group == "conman.storage":
+            # Drivers make their folders themselves; the one above is nobody else's to write, whatever the umask.
+            self._layout.ensure(os.path.dirname(context.state_dir))
         made = self._call(slot, entry, "open", lambda: provider.open(context))
         missing = self._call(slot, entry, "open", lambda: [member for member in slot.members if not hasattr(made, member)])
         if missing:

@@ -79,7 +79,12 @@ class Layout:
                 raise unusable(path, error) from None
             # Not os.makedirs: its mode is for the last folder alone, and a store that others may enter shows them set-uid files.
             self.ensure(os.path.dirname(path))
-            return self.ensure(path)
+            try:
+                os.mkdir(path, 0o700)
+            except FileExistsError:
+                return path  # another command was faster
+            except OSError as again:  # still "not found": a file system that makes no folders (/proc)
+                raise unusable(path, again) from None
         except FileExistsError:
             if not os.path.isdir(path):
                 raise unusable(path, NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))) from None

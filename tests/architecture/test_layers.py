@@ -11,11 +11,11 @@ import pytest
 TOP = Path(__file__).resolve().parents[2]
 
 # What a plugin may use of the kernel; its own tests may use conman_kernel.testing besides.
-PUBLIC = ("conman_kernel.errors", "conman_kernel.cancel", "conman_kernel.slots", "conman_kernel.oci")
+PUBLIC = ("conman_kernel.errors", "conman_kernel.cancel", "conman_kernel.slots", "conman_kernel.oci", "conman_kernel.support")
 
 # Packages of the kernel from the ground up: each may import itself and what stands before it.
 ORDER = (("_version", "record", "errors", "times", "trace"), ("cancel",), ("processes", "inotify"), ("oci",), ("slots",),
-         ("hooks", "hookspecs"), ("mounts",), ("config_schema", "trust", "config", "log"), ("store",),
+         ("support",), ("hooks", "hookspecs"), ("mounts",), ("config_schema", "trust", "config", "log"), ("store",),
          ("discovery", "guard", "plugins"), ("worker",))
 
 # What stands on all of that, each with a rule of its own below.

@@ -112,7 +112,7 @@ def test_redirects_end(registry, transport):
         read(transport, registry, digest)
     registry.heal()
     registry.fail(Fault(Action.REDIRECT, on="/blobs/", value="file:///etc/passwd"))
-    with pytest.raises(Unavailable, match="redirected to file"):
+    with pytest.raises(Unavailable, match="redirected to a file: address"):
         read(transport, registry, digest)
 
 

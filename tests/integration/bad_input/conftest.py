@@ -55,7 +55,6 @@ def refused(conman: Command) -> Iterator[Refused]:
 
     def run(code: int, *arguments: str, says: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
         before = look(conman.root, conman.run_root)
-        shown = conman.ok("ps", "-a", "-q"), conman.ok("images", "-q", "--no-trunc")
         done = conman(*arguments, **environ)
         said = [line for line in done.stderr.splitlines() if not line.startswith(("Trying to pull", "Copying"))]
         assert done.returncode == code, (done.returncode, done.stderr)
@@ -64,7 +63,8 @@ def refused(conman: Command) -> Iterator[Refused]:
         assert says.lower() in done.stderr.lower(), done.stderr
         left = differences(before, conman.root, conman.run_root, 5)
         assert left == [], "\n".join(left)
-        assert (conman.ok("ps", "-a", "-q"), conman.ok("images", "-q", "--no-trunc")) == shown
         return done
 
+    shown = conman.ok("ps", "-a", "-q"), conman.ok("images", "-q", "--no-trunc")
     yield run
+    assert (conman.ok("ps", "-a", "-q"), conman.ok("images", "-q", "--no-trunc")) == shown

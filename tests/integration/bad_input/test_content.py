@@ -9,7 +9,7 @@ import tempfile
 
 import pytest
 
-from conman_kernel.testing.aftermath import look
+from conman_kernel.testing.aftermath import differences, look
 from conman_kernel.testing.command import Command
 from conman_kernel.testing.images import Lies, busybox_entries, busybox_image, file, image, layer
 from conman_kernel.testing.registry import Action, Fault, Registry
@@ -18,7 +18,7 @@ from conman_kernel.testing.registry import Action, Fault, Registry
 @pytest.mark.parametrize("fault", [
     Fault(Action.ALTER, on="/blobs/", at=10), Fault(Action.TRUNCATE, on="/blobs/", at=100), Fault(Action.STATUS, on="/blobs/", status=404),
     Fault(Action.STATUS, on="/manifests/", status=500), Fault(Action.BODY, on="/manifests/", value="{}"),
-    Fault(Action.BODY, on="/manifests/", value="nonsense"), Fault(Action.MEDIA_TYPE, on="/manifests/", value="text/html"),
+    Fault(Action.BODY, on="/manifests/", value="nonsense"),
     Fault(Action.STATUS, on="/v2/", status=401), Fault(Action.BODY, on="/manifests/", value="[" * 5000),
 ], ids=lambda fault: f"{fault.action.value}-{fault.on.strip('/')}-{fault.value[:3]}")
 def test_registries_that_lie(refused, registry: Registry, fault: Fault) -> None:
@@ -41,11 +41,26 @@ def test_a_configuration_that_lies_about_its_layers(refused, registry: Registry)
     refused(125, "pull", f"{registry.host}/lies:latest", says="configuration")
 
 
-def test_no_command_at_all(refused, registry: Registry) -> None:
+@pytest.mark.parametrize("lies", [
+    Lies(layer_types=("application/x-nonsense",)), Lies(manifest={"mediaType": "application/x-nonsense"}), Lies(layer_sizes=(17,)),
+    Lies(config_bytes=b"nonsense"), Lies(config_size=17), Lies(manifest={"layers": "none"}), Lies(manifest={"config": None}),
+    Lies(layer_digests=("sha256:" + "4" * 64,)), Lies(layer_digests=("nonsense",)), Lies(config_bytes=b"{}"),
+], ids=str)
+def test_documents_that_lie(refused, registry: Registry, lies: Lies) -> None:
+    registry.add_image(image([layer([*busybox_entries(), file("own")])], lies=lies), "lies:latest")
+    refused(125, "pull", f"{registry.host}/lies:latest")
+
+
+def test_no_command_at_all(refused, conman: Command, registry: Registry) -> None:
     registry.add_image(image([layer(busybox_entries())]), "mute:latest")
-    before = registry.host
+    name = f"{registry.host}/mute:latest"
     # The image is kept: it is sound; only the container is refused.
-    refused(125, "run", "--pull", "never", "--rm", f"{before}/mute:latest")
+    conman.ok("pull", "-q", name)
+    try:
+        refused(125, "run", "--rm", name, says="command")
+        refused(125, "create", name, says="command")
+    finally:
+        conman.ok("rmi", name)
 
 
 def test_full_disk(registry: Registry) -> None:
@@ -61,7 +76,7 @@ def test_full_disk(registry: Registry) -> None:
         before = look(conman.root, conman.run_root)
         done = conman("pull", "-q", f"{registry.host}/big:latest")
         assert done.returncode == 125 and "No space left" in done.stderr and len(done.stderr.splitlines()) <= 2, done.stderr
-        assert look(conman.root, conman.run_root) == before
+        assert differences(before, conman.root, conman.run_root) == []
         assert conman.ok("run", "--rm", f"{registry.host}/box:latest", "echo", "well") == "well\n"
         assert len(conman.ok("images", "-q").split()) == 1
     finally:

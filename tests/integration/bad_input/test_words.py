@@ -12,7 +12,7 @@ from conman_kernel.testing.command import Command
 from conman_kernel.testing.registry import Registry
 
 
-@pytest.mark.parametrize("verb, code", [("run", 125), ("create", 125), ("pull", 125)])
+@pytest.mark.parametrize("verb, code", [("run", 125), ("pull", 125)])
 @pytest.mark.parametrize("reference", ["UPPER/Case", "a b", "x:y:z", "box@sha256:123", "", "-", "http://x/y", "box:" + "t" * 200])
 def test_bad_references(refused, verb: str, code: int, reference: str) -> None:
     command = ["true"] if verb != "pull" else []
@@ -48,18 +48,24 @@ def test_unknown_verbs_options_and_containers(refused, words: tuple[str, ...], c
 @pytest.mark.parametrize("options", [
     ("--memory", "much"), ("--memory", "-1m"), ("--cpus", "many"), ("--pids-limit", "x"), ("--name", "bad name"), ("--name", "-x"),
     ("-v", "relative:/x"), ("-v", "/does/not/exist:/x"), ("-v", "named:/x"), ("--mount", "type=nonsense,target=/x"), ("--mount", "x"),
-    ("--tmpfs", "relative"), ("-e", "=x"), ("--env-file", "/does/not/exist"), ("-u", "no-such-user"), ("-u", "0:no-such-group"),
-    ("-w", "relative"), ("--cap-add", "NONSENSE"), ("--cap-drop", "NONSENSE"), ("--security-opt", "seccomp=/does/not/exist"),
+    ("--tmpfs", "relative"), ("-e", "=x"), ("--env-file", "/does/not/exist"),
+    ("--cap-add", "NONSENSE"), ("--cap-drop", "NONSENSE"), ("--security-opt", "seccomp=/does/not/exist"),
     ("--security-opt", "nonsense"), ("--ulimit", "nofile"), ("--ulimit", "nonsense=1"), ("--ulimit", "nofile=5:1"),
     ("--sysctl", "x"), ("--sysctl", "kernel.panic=1"), ("--device", "/dev/does-not-exist"), ("--shm-size", "big"),
     ("--stop-signal", "NONSENSE"), ("--stop-timeout", "x"), ("--network", "bridge"), ("--network", "container:nobody"),
     ("--pid", "nonsense"), ("--ipc", "nonsense"), ("--uts", "nonsense"), ("--add-host", "x"), ("--dns", "nonsense"),
     ("--log-driver", "nonsense"), ("--pull", "nonsense"), ("--platform", "nonsense/nonsense/x/y"), ("--hostname", "bad host/name"),
-    ("--label-file", "/does/not/exist"), ("--group-add", "no-such-group"), ("--detach-keys", "nonsense"),
+    ("--label-file", "/does/not/exist"), ("--detach-keys", "nonsense"),
     ("--security-opt", "apparmor=no-such-profile"),
 ], ids=" ".join)
 def test_wrong_options_of_run(refused, box: str, options: tuple[str, ...]) -> None:
     refused(125, "run", "--rm", *options, box, "true")
+
+
+@pytest.mark.parametrize("options", [("-u", "no-such-user"), ("-u", "0:no-such-group"), ("-w", "relative"),
+                                     ("--group-add", "no-such-group")], ids=" ".join)
+def test_what_the_image_does_not_have(refused, box: str, options: tuple[str, ...]) -> None:
+    refused(126, "run", "--rm", *options, box, "true", says=options[1].rpartition(":")[2])
 
 
 def test_a_named_volume_says_when_it_comes(refused, box: str) -> None:
@@ -126,7 +132,8 @@ def test_runtime_that_fails_in_create_is_quoted(refused, box: str, folder: Path)
 
 
 def test_runtime_that_is_missing(refused, box: str, folder: Path) -> None:
-    refused(125, "run", "--rm", box, "true", says="runc", PATH=str(folder))
+    (folder / "conman.toml").write_text('[plugin.runc-runtime]\nbinary = "/no/such/runc"\n')
+    refused(125, "--config", str(folder / "conman.toml"), "run", "--rm", box, "true", says="/no/such/runc")
 
 
 def test_store_that_cannot_be_written(refused, box: str) -> None:

@@ -5,11 +5,13 @@ Every parameter is one verb; the steps are sampled (all of them under ``-m stres
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-SHORT = 14
+SHORT = int(os.environ.get("CONMAN_TEST_POINTS", "14"))
+"""How many steps of a verb are tried."""
 
 
 def sample(steps: int, count: int) -> list[int]:

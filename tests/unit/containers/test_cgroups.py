@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import uuid
 from pathlib import Path
@@ -126,3 +127,19 @@ def test_the_deadline_holds(real: tuple[HostFacts, str]) -> None:
         with pytest.raises(DeadlineExceeded):
             cgroups.kill_all(facts, name, Cancel(0))
         process.kill()
+
+
+def test_more_processes_than_descriptors_are_killed(real: tuple[HostFacts, str]) -> None:
+    facts, name = real
+    folder = freezer(facts, name)
+    started = [enter(folder, "sleep", "1000") for _ in range(cgroups._AT_ONCE + 16)]
+    for process in started:
+        assert process.stdout is not None
+        process.stdout.close()
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + cgroups._AT_ONCE + 8, before[1]))
+    try:
+        cgroups.kill_all(facts, name, Cancel(20))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert {process.wait(10) for process in started} == {-9}

@@ -2,14 +2,41 @@
 
 from __future__ import annotations
 
-from conman_kernel import hookimpl
-from conman_kernel.slots.provider import Provider, provider
-from conman_kernel.slots.runtime import API, Runtime
+from typing import NamedTuple
 
-from .runtime import Options, open_runtime, probe
+from conman_kernel import hookimpl
+from conman_kernel.slots.provider import PluginContext, Provider, Unavailable, provider
+from conman_kernel.slots.runtime import API, Runtime
+from conman_kernel.support.oci_runtime import OciRuntime, option_docs
+
+
+class _Keys(NamedTuple):
+    binary: str = "crun"
+    extra_args: tuple[str, ...] = ()
+
+
+class Options(_Keys):
+    """The table ``[plugin.crun-runtime]``."""
+
+    __slots__ = ()
+    DOCS = option_docs("crun")
+
+
+def _probe(context: PluginContext[Options]) -> Unavailable | None:
+    from .probe import probe
+
+    return probe(context.options.binary)
+
+
+def _open(context: PluginContext[Options]) -> Runtime:
+    from .texts import exit_code
+    from .versions import ask_crun
+
+    return OciRuntime(plugin=context.name, binary=context.options.binary, extra_args=context.options.extra_args,
+                      exit_code=exit_code, features=ask_crun)
 
 
 @hookimpl
 def conman_runtime() -> Provider[Runtime]:
-    """Offer crun."""
-    return provider(api=API, summary="starts containers with crun", options=Options, open=open_runtime, probe=probe)
+    """Offer crun; does no I/O."""
+    return provider(api=API, summary="starts containers with crun", options=Options, open=_open, probe=_probe)

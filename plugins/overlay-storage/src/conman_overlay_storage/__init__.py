@@ -32,9 +32,11 @@ def _probe(context: PluginContext[Options]) -> No | None:
 
 
 def _open(context: PluginContext[Options]) -> StorageDriver:
-    from .driver import OverlayDriver
+    from conman_kernel.support.snapshots import FolderDriver
 
-    return OverlayDriver(context.state_dir, sync=context.options.sync, mount_options=context.options.mount_options)
+    from .form import OverlayForm
+
+    return FolderDriver(OverlayForm(context.options.mount_options), context.state_dir, sync=context.options.sync)
 
 
 @hookimpl

@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
-from conman_kernel import hookimpl
-from conman_kernel.slots.provider import Provider, provider
-from conman_kernel.slots.runtime import API, Runtime
+from typing import NamedTuple
 
-from .runtime import Options, open_runtime, probe
+from conman_kernel import hookimpl
+from conman_kernel.slots.provider import PluginContext, Provider, Unavailable, provider
+from conman_kernel.slots.runtime import API, Runtime
+from conman_kernel.support.oci_runtime import OciRuntime, missing, option_docs
+
+
+class _Keys(NamedTuple):
+    binary: str = "runc"
+    extra_args: tuple[str, ...] = ()
+
+
+class Options(_Keys):
+    """The table ``[plugin.runc-runtime]``."""
+
+    __slots__ = ()
+    DOCS = option_docs("runc")
+
+
+def _probe(context: PluginContext[Options]) -> Unavailable | None:
+    return missing(context.options.binary, "runc")
+
+
+def _open(context: PluginContext[Options]) -> Runtime:
+    from .texts import exit_code
+    from .versions import ask_runc
+
+    return OciRuntime(plugin=context.name, binary=context.options.binary, extra_args=context.options.extra_args,
+                      exit_code=exit_code, features=ask_runc)
 
 
 @hookimpl
 def conman_runtime() -> Provider[Runtime]:
-    """Offer runc."""
-    return provider(api=API, summary="starts containers with runc", options=Options, open=open_runtime, probe=probe)
+    """Offer runc; does no I/O."""
+    return provider(api=API, summary="starts containers with runc", options=Options, open=_open, probe=_probe)

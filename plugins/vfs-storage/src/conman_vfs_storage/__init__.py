@@ -23,9 +23,11 @@ class Options(_Keys):
 
 
 def _open(context: PluginContext[Options]) -> StorageDriver:
-    from .driver import VfsDriver
+    from conman_kernel.support.snapshots import FolderDriver
 
-    return VfsDriver(context.state_dir, sync=context.options.sync)
+    from .form import VfsForm
+
+    return FolderDriver(VfsForm(), context.state_dir, sync=context.options.sync)
 
 
 @hookimpl

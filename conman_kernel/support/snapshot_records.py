@@ -1,14 +1,15 @@
-"""Where snapshots lie and what is known of each: a folder apiece, whole once its ``meta`` is there.
+"""Where a driver's snapshots lie and what is known of each: a folder apiece, whole once its ``meta`` is there.
 
 ::
 
-    state_dir/lock                     flock: shared by who adds a child, exclusive for who removes a parent
-    state_dir/s/a<id>/{fs,work,meta}   an active snapshot (or view); <id> is made from the key
-    state_dir/s/c<id>/{fs,meta}        a committed one; <id> is made from the name
-    state_dir/trash/                   renamed out of sight, being deleted
+    state_dir/lock                flock: shared by who adds a child, exclusive for who removes a parent
+    state_dir/s/a<id>/{meta,...}  an active snapshot (or view); <id> is made from the key
+    state_dir/s/c<id>/{meta,...}  a committed one; <id> is made from the name
+    state_dir/trash/              renamed out of sight, being deleted
 
-``meta`` is written aside and renamed, last of all; a folder without it is half made: it is not reported, and
-``remove`` clears it. Ids are short, as overlayfs takes one page of folder names.
+What else lies in a snapshot's folder is its driver's affair. ``meta`` is written aside and renamed, last of all; a folder
+without it is half made: it is not reported, and is cleared when its key is used again or removed. Ids are short, as overlayfs
+takes one page of folder names.
 """
 
 from __future__ import annotations
@@ -16,29 +17,34 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from typing import Literal, NamedTuple
+from typing import Literal
 
-from conman_kernel.cancel import Cancel
-from conman_kernel.errors import AlreadyExists, InvalidState, NotFound, Unavailable
+from ..cancel import Cancel
+from ..errors import AlreadyExists, InvalidState, NotFound, Unavailable
+from ..record import Record
 
 _ID = 20
 _HEX = frozenset("0123456789abcdef")
 _RETRY = 0.01
 
 
-class Meta(NamedTuple):
+class Meta(Record):
     """What is known of a snapshot.
 
-    :param key: its key while active. :param name: its name once committed, else ``""``.
-    :param chain: ids of its ancestors, nearest first; None while the parent is not committed.
+    :param key: its key while active.
+    :param name: its name once committed, else ``""``.
+    :param parent: the name of its parent, or None.
+    :param view: it is read-only.
+    :param created: seconds since the epoch.
+    :param chain: ids (:func:`short`) of its ancestors, nearest first; None while the parent is not committed.
     """
 
     key: str
     name: str
     parent: str | None
-    chain: tuple[str, ...] | None
     view: bool
     created: float
+    chain: tuple[str, ...] | None = ()
 
 
 def short(name: str) -> str:
@@ -60,6 +66,7 @@ class Records:
     """The folders and their ``meta``. Safe for several processes and threads; holds nothing open.
 
     :param state_dir: made, 0700, with the first snapshot.
+    :ivar folder: where the snapshots' folders lie.
     """
 
     def __init__(self, state_dir: str) -> None:
@@ -83,11 +90,12 @@ class Records:
         try:
             with open(folder + "/meta", "rb") as file:
                 data = json.loads(file.read())
-            data["chain"] = None if data["chain"] is None else tuple(data["chain"])
+            if data.get("chain") is not None:
+                data["chain"] = tuple(data["chain"])
             return Meta(**data)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (OSError, ValueError, TypeError, AttributeError) as error:
             raise Unavailable(f"cannot read the record of snapshot {folder}: {error}") from error
 
     def write(self, folder: str, meta: Meta) -> None:
@@ -120,6 +128,15 @@ class Records:
             raise NotFound(f"no active snapshot {key}")
         return folder, meta
 
+    def chain(self, name: str | None) -> tuple[str, ...] | None:
+        """Ids from the committed snapshot ``name`` down to the first layer, ``()`` for None; None where it is not there."""
+        if name is None:
+            return ()
+        meta = self.read(self.committed(name))
+        if meta is None or meta.name != name or meta.chain is None:
+            return None
+        return (short(name), *meta.chain)
+
     def start(self, key: str) -> str:
         """Make the folder of a new active snapshot; a half-made one of that key is cleared first.
 
@@ -133,8 +150,7 @@ class Records:
                 os.mkdir(folder, 0o700)
                 return folder
             except FileNotFoundError:
-                os.makedirs(self.folder, 0o700, exist_ok=True)
-                os.chmod(self._state, 0o700)
+                self._make()
             except FileExistsError:
                 if self.read(folder) is not None:
                     break
@@ -205,8 +221,7 @@ class Records:
         try:
             fd = os.open(self._state + "/lock", flags, 0o600)
         except FileNotFoundError:
-            os.makedirs(self.folder, 0o700, exist_ok=True)
-            os.chmod(self._state, 0o700)
+            self._make()
             fd = os.open(self._state + "/lock", flags, 0o600)
         operation = fcntl.LOCK_SH if how == "shared" else fcntl.LOCK_EX
         try:
@@ -219,3 +234,7 @@ class Records:
         except BaseException:
             os.close(fd)
             raise
+
+    def _make(self) -> None:
+        os.makedirs(self.folder, 0o700, exist_ok=True)
+        os.chmod(self._state, 0o700)

@@ -1,0 +1,242 @@
+"""A storage driver for those whose snapshots are folders: the plugin brings a :class:`Form`, the rest is here.
+
+:class:`FolderDriver` keeps the slot's promises: each change is whole or absent after a crash, a committed snapshot appears by
+one rename, a parent is not removed beneath its children, half-made snapshots are never reported and cleared when met.
+A form says what is special: how a new snapshot's tree comes about, and by which mounts it is shown.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Iterator, Protocol
+
+from ..cancel import Cancel
+from ..errors import InvalidState, NotFound, Unavailable
+from ..record import Record
+from ..slots.storage import (
+    AcquireRequest,
+    CommitRequest,
+    Info,
+    KeyRequest,
+    Mount,
+    PrepareRequest,
+    Snapshot,
+    Usage,
+    Whiteouts,
+)
+from .snapshot_records import Meta, Records, is_committed
+
+
+class Place(Record):
+    """Where one snapshot lies, as a form is handed it.
+
+    :param folder: the snapshot's own folder, 0700; a form may keep more in it.
+    :param tree: the folder of its files, in ``folder``. A view of a parent has none.
+    :param view: it is a view.
+    :param parent: the name of its parent, or None.
+    :param lower: the trees of its ancestors, nearest first; None while the parent is not committed, which can only be
+        where the form's layers are independent.
+    """
+
+    folder: str
+    tree: str
+    view: bool
+    parent: str | None
+    lower: tuple[str, ...] | None
+
+
+class Form(Protocol):
+    """What tells one driver of folders from another. Methods may be called from several threads, for different places."""
+
+    @property
+    def whiteouts(self) -> Whiteouts:
+        """As in :class:`~conman_kernel.slots.storage.StorageDriver`."""
+        ...
+
+    @property
+    def independent_layers(self) -> bool:
+        """As in :class:`~conman_kernel.slots.storage.StorageDriver`."""
+        ...
+
+    def fill(self, place: Place, cancel: Cancel) -> None:
+        """Make a new snapshot equal to its parent. Not called for a view of a parent.
+
+        ``place.tree`` is there: empty, 0755 root:root, of the epoch. Whatever happens in here, the snapshot is not there until
+        this has returned.
+
+        :raises OSError: the driver words it for the person.
+        """
+        ...
+
+    def seal(self, place: Place) -> None:
+        """Called before a snapshot becomes immutable: what only an active one needs can go. ``place.lower`` is whole.
+
+        May be called again for one place, after a crash.
+        """
+        ...
+
+    def mounts(self, place: Place) -> tuple[Mount, ...]:
+        """The mounts that show an active snapshot or view; ``place.lower`` is whole. Changes nothing."""
+        ...
+
+
+class FolderDriver:
+    """Implements :class:`conman_kernel.slots.storage.StorageDriver`.
+
+    :param form: see :class:`Form`.
+    :param state_dir: where everything lies, see :mod:`.snapshot_records`; made with the first snapshot.
+    :param sync: ``commit`` waits until the layer is on the disk.
+    """
+
+    def __init__(self, form: Form, state_dir: str, *, sync: bool = True) -> None:
+        self.whiteouts = form.whiteouts
+        self.independent_layers = form.independent_layers
+        self._form = form
+        self._records = Records(state_dir)
+        self._sync = sync
+
+    def prepare(self, request: PrepareRequest) -> Snapshot:
+        """See the slot."""
+        with _Doing(f"preparing snapshot {request.key}"):
+            return Snapshot(request.key, self._start(request, view=False))
+
+    def view(self, request: PrepareRequest) -> Snapshot:
+        """See the slot. Without a parent it shows an empty folder."""
+        with _Doing(f"preparing a view {request.key}"):
+            self._start(request, view=True)
+            return Snapshot(request.key, None)
+
+    def commit(self, request: CommitRequest) -> None:
+        """See the slot."""
+        records = self._records
+        with _Doing(f"committing snapshot {request.key}"):
+            folder, meta = records.find_active(request.key)
+            if meta.view:
+                raise InvalidState(f"{request.key} is a view: nothing to commit")
+            lock = records.lock("shared", request.cancel)
+            try:
+                chain = self._whole(request.key, meta.parent, records.chain(meta.parent))
+                self._form.seal(self._place(folder, meta.parent, chain, view=False))
+                self._publish(folder, meta._replace(name=request.name, chain=chain))
+            finally:
+                os.close(lock)
+
+    def mounts(self, request: KeyRequest) -> tuple[Mount, ...]:
+        """See the slot."""
+        with _Doing(f"mounting snapshot {request.key}"):
+            folder, meta = self._records.find_active(request.key)
+            chain = meta.chain
+            if meta.parent is not None and not chain:  # it came after this snapshot
+                chain = self._whole(request.key, meta.parent, self._records.chain(meta.parent))
+            return self._form.mounts(self._place(folder, meta.parent, chain, view=meta.view))
+
+    def remove(self, request: KeyRequest) -> None:
+        """See the slot. The snapshot is gone for everybody with one rename; its files are deleted after that."""
+        from .trees import remove
+
+        records = self._records
+        with _Doing(f"removing snapshot {request.key}"):
+            discarded = records.discard(records.active(request.key))
+            if discarded:
+                remove(discarded)
+                return
+            folder = records.committed(request.key)
+            if not os.path.isdir(folder):
+                return
+            lock = records.lock("exclusive", request.cancel)
+            try:
+                if records.read(folder) is not None:
+                    records.refuse_if_parent(request.key)
+                records.discard(folder)
+            finally:
+                os.close(lock)
+            for left in records.trash():
+                remove(left)
+
+    def stat(self, request: KeyRequest) -> Info:
+        """See the slot."""
+        with _Doing(f"looking at snapshot {request.key}"):
+            return _info(*self._records.find(request.key))
+
+    def walk(self, cancel: Cancel) -> Iterator[Info]:
+        """See the slot."""
+        with _Doing("listing snapshots"):
+            for folder, meta in self._records.all():
+                cancel.check()
+                yield _info(folder, meta)
+
+    def usage(self, request: KeyRequest) -> Usage:
+        """See the slot."""
+        from .trees import usage
+
+        with _Doing(f"measuring snapshot {request.key}"):
+            folder, meta = self._records.find(request.key)
+            return Usage(0, 0) if meta.view and meta.parent else usage(f"{folder}/fs")
+
+    def acquire(self, request: AcquireRequest) -> bool:
+        """Never: nothing is here that was not given."""
+        return False
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _place(self, folder: str, parent: str | None, chain: tuple[str, ...] | None, *, view: bool) -> Place:
+        lower = None if chain is None else tuple(f"{self._records.folder}/c{one}/fs" for one in chain)
+        return Place(folder, f"{folder}/fs", view, parent, lower)
+
+    def _whole(self, key: str, parent: str | None, chain: tuple[str, ...] | None) -> tuple[str, ...]:
+        if chain is None:
+            raise NotFound(f"snapshot {parent}, the parent of {key}, is not committed")
+        return chain
+
+    def _start(self, request: PrepareRequest, *, view: bool) -> str:
+        records = self._records
+        lock = records.lock("shared", request.cancel)
+        try:
+            chain = records.chain(request.parent)
+            if view or not self.independent_layers:
+                self._whole(request.key, request.parent, chain)
+            folder = records.start(request.key)
+            place = self._place(folder, request.parent, chain, view=view)
+            if not view or request.parent is None:
+                os.mkdir(place.tree)
+                os.chmod(place.tree, 0o755)
+                os.utime(place.tree, ns=(0, 0))
+                self._form.fill(place, request.cancel)
+            records.write(folder, Meta(request.key, "", request.parent, view, time.time(), chain))
+        finally:
+            os.close(lock)
+        return place.tree
+
+    def _publish(self, folder: str, meta: Meta) -> None:
+        if not self._sync:
+            self._records.publish(folder, meta)
+            return
+        from .syncing import sync_file_system, sync_folder
+
+        sync_file_system(folder)
+        self._records.publish(folder, meta)
+        sync_folder(self._records.folder)
+
+
+class _Doing:
+    """Turns the system's errors into the kernel's."""
+
+    __slots__ = ("_what",)
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError):
+            raise Unavailable(f"{self._what}: {(error.strerror or str(error)).lower()}") from error
+
+
+def _info(folder: str, meta: Meta) -> Info:
+    if is_committed(folder):
+        return Info(meta.name, meta.parent, "committed", meta.created)
+    return Info(meta.key, meta.parent, "view" if meta.view else "active", meta.created)

@@ -1,0 +1,76 @@
+"""What tells overlay-storage from other drivers of folders: a tree holds one layer alone, overlayfs shows a chain as one."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from conman_kernel.cancel import Cancel
+from conman_kernel.slots.storage import Mount, Whiteouts
+from conman_kernel.support.snapshots import Place
+
+# no tar describes a root folder like this; a layer that says nothing of its root leaves it so
+_UNDESCRIBED = 0o1000
+
+
+class OverlayForm:
+    """Implements :class:`conman_kernel.support.snapshots.Form`. An active snapshot has a folder ``work`` beside its tree.
+
+    A layer may be unpacked before its parent. It then says nothing of the root folder's attributes where it does not
+    list it; the parent's are taken over when it is sealed.
+
+    :param mount_options: added to every overlay mount.
+    """
+
+    whiteouts = Whiteouts.OVERLAY
+    independent_layers = True
+
+    def __init__(self, mount_options: tuple[str, ...] = ()) -> None:
+        self._mount_options = mount_options
+
+    def fill(self, place: Place, cancel: Cancel) -> None:
+        """See the form."""
+        if place.lower:
+            _copy_attributes(place.lower[0], place.tree)
+        elif place.lower is None:
+            os.chmod(place.tree, _UNDESCRIBED)
+        if not place.view:
+            os.mkdir(place.folder + "/work", 0o700)
+
+    def seal(self, place: Place) -> None:
+        """See the form."""
+        from conman_kernel.support.trees import remove
+
+        if place.lower and stat.S_IMODE(os.stat(place.tree).st_mode) == _UNDESCRIBED:
+            _copy_attributes(place.lower[0], place.tree)
+        remove(place.folder + "/work")
+
+    def mounts(self, place: Place) -> tuple[Mount, ...]:
+        """See the form."""
+        lower = place.lower or ()
+        if place.view and len(lower) <= 1:
+            return (Mount("bind", lower[0] if lower else place.tree, ("bind", "ro")),)
+        if not lower:
+            return (Mount("bind", place.tree, ("bind", "rw")),)
+        options = ["lowerdir=" + ":".join(_escape(path) for path in lower)]
+        if place.view:
+            options.insert(0, "ro")
+        else:
+            options += [f"upperdir={_escape(place.tree)}", f"workdir={_escape(place.folder)}/work"]
+        return (Mount("overlay", "overlay", (*options, "index=off", *self._mount_options)),)
+
+
+def _copy_attributes(source: str, target: str) -> None:
+    """Give a fresh folder another's owner, mode, attributes (overlayfs's own aside) and mtime."""
+    state = os.stat(source)
+    if state.st_uid or state.st_gid:
+        os.chown(target, state.st_uid, state.st_gid)
+    os.chmod(target, stat.S_IMODE(state.st_mode))
+    for name in os.listxattr(source):
+        if not name.startswith("trusted.overlay."):
+            os.setxattr(target, name, os.getxattr(source, name))
+    os.utime(target, ns=(state.st_mtime_ns, state.st_mtime_ns))
+
+
+def _escape(path: str) -> str:
+    return path.replace("\\", "\\\\").replace(":", "\\:").replace(",", "\\,")

@@ -1,0 +1,33 @@
+"""What tells vfs-storage from other drivers of folders: each tree is a whole copy of the parent's, shown by a bind mount."""
+
+from __future__ import annotations
+
+from conman_kernel.cancel import Cancel
+from conman_kernel.slots.storage import Mount, Whiteouts
+from conman_kernel.support.copying import copy_tree
+from conman_kernel.support.snapshots import Place
+
+
+class VfsForm:
+    """Implements :class:`conman_kernel.support.snapshots.Form`.
+
+    A tree is the whole one, so a layer is written into it with its whiteouts applied. Files share their blocks where
+    the file system can (reflinks). A view is its parent's own tree, read-only.
+    """
+
+    whiteouts = Whiteouts.APPLIED
+    independent_layers = False
+
+    def fill(self, place: Place, cancel: Cancel) -> None:
+        """See the form."""
+        if place.lower:
+            copy_tree(place.lower[0], place.tree, cancel)
+
+    def seal(self, place: Place) -> None:
+        """Nothing: an active tree is what a committed one is."""
+
+    def mounts(self, place: Place) -> tuple[Mount, ...]:
+        """See the form."""
+        if place.view and place.lower:
+            return (Mount("bind", place.lower[0], ("bind", "ro")),)
+        return (Mount("bind", place.tree, ("bind", "ro" if place.view else "rw")),)
