@@ -77,4 +77,12 @@ unset PIP_USER PIP_TARGET PIP_PREFIX PYTHONPATH PYTHONHOME
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 make_venv "$(find_python)"
 "$venv/bin/python" tools/wheels.py install
-if [ "$stage" = dev ]; then "$venv/bin/python" tools/wheels.py dev; fi
+if [ "$stage" = dev ]; then
+    "$venv/bin/python" tools/wheels.py dev
+    # A real Debian root for the tests, made once and kept in the user's cache.
+    "$venv/bin/python" tools/debian_root.py --find >/dev/null 2>&1 || {
+        say "making a small Debian root for the tests"
+        as_root "$venv/bin/python" tools/debian_root.py >build/debian_root.log 2>&1 ||
+            { tail -n 20 build/debian_root.log >&2; say "debootstrap failed; all it said is in build/debian_root.log"; exit 1; }
+    }
+fi

@@ -28,7 +28,7 @@ def finish(context: Context, row: ContainerRow, cancel: Cancel) -> ContainerRow:
 
     :returns: the row as it is now; its state is ``removing`` where it is gone.
     """
-    status = read_exit_file(exit_file(context, row))
+    status = _exit_status(context, row)
     rebooted = row.boot_id != boot_id()
     take_down(context, row, cancel)
     row = _ended(row, status, rebooted)
@@ -95,6 +95,15 @@ def _clear_runtime(context: Context, row: ContainerRow, cancel: Cancel) -> None:
     if context.runtime_knows(row.runtime, row.id):
         client = context.client(row.runtime)
         client.end_delete(client.begin_delete(row.id, force=True), row.id, cancel, must=True)
+
+
+def _exit_status(context: Context, row: ContainerRow) -> ExitStatus | None:
+    try:
+        return read_exit_file(exit_file(context, row))
+    except InvalidState as error:
+        # Of a container with --rm it is not synced: after a power cut it may be there and empty.
+        context.log.warning("container %s: %s", row.id[:12], error)
+        return None
 
 
 def _ended(row: ContainerRow, status: ExitStatus | None, rebooted: bool) -> ContainerRow:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Iterator, Mapping
 
 from ..cancel import Cancel
-from ..errors import InvalidState
+from ..errors import InvalidState, NotFound
 from ..oci.runtime.options import ContainerOptions
 from ..oci.runtime.process import process_args
 from . import attached, execs, logs, rootfs, stop
 from .attached import RunOutcome, Streams
-from .cleanup import remove, stop_leftovers
+from .cleanup import finish, remove, stop_leftovers
 from .context import Context
 from .execs import ExecOptions
 from .inspect import inspect_document
@@ -180,7 +180,10 @@ class Container:
         """
         watch = cancel or Cancel()
         if force:
-            stop.stop(self._context, self._row, timeout=timeout, cancel=watch)
+            try:
+                stop.stop(self._context, self._row, timeout=timeout, cancel=watch)
+            except NotFound:
+                return  # somebody was faster
         with self._context.locks.acquire(self._row.num, watch):
             with self._context.index.read() as connection:
                 row = by_id(connection, self.id)
@@ -194,6 +197,11 @@ class Container:
                 raise error
             if row.state not in ("created", "exited") or force:
                 stop_leftovers(self._context, row, watch)
+            if row.state not in ("created", "exited"):
+                # It has ended just now: those who wait for it are to hear how.
+                row = finish(self._context, row, watch)
+                if row.state == "removing":
+                    return
             remove(self._context, row, watch)
 
     def logs(self, *, follow: bool = False, tail: int | None = None, cancel: Cancel | None = None) -> Iterator[LogEntry]:

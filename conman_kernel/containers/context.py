@@ -80,8 +80,8 @@ class Context:
     def cleanup_argv(self, id: str) -> tuple[str, ...]:
         """The command that the shim runs once its container has ended and nobody else cleans up."""
         path = [os.path.abspath(folder) for folder in sys.path if folder]
-        config = self.config.explicit_file
-        return (sys.executable, "-I", "-S", "-c", _BOOT, str(len(path)), *path, self.layout.root, self.layout.run_root, config, id)
+        return (sys.executable, "-I", "-S", "-c", _BOOT, str(len(path)), *path,
+                self.layout.root, self.layout.run_root, self.config.explicit_file, id)
 
     def close(self) -> None:
         """Let an unused shim go. May be called twice."""

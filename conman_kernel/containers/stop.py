@@ -66,7 +66,10 @@ def stop(context: Context, row: ContainerRow, *, timeout: int | None, cancel: Ca
     finally:
         if pidfd >= 0:
             os.close(pidfd)
-    wait(context, row, cancel)
+    try:
+        wait(context, row, cancel)
+    except ShimLost:
+        return  # it is over, and nobody asked how
 
 
 def _force(context: Context, row: ContainerRow, cancel: Cancel) -> None:

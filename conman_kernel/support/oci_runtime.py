@@ -82,22 +82,24 @@ class OciRuntime:
     :param plugin: the plugin's name, for messages.
     :param binary: as for :func:`find_program`; one that is not there fails when it is used.
     :param extra_args: global arguments before the command.
+    :param program: what the binary should be, for messages.
     :param exit_code: see the slot.
-    :param features: asks the binary; given its path, and the token of the call.
+    :param by_version: what a binary can do by the words of its ``--version``, see :func:`.oci_features.ask`.
     :raises ConfigError: an extra argument that would be taken for a place to fill in.
     """
 
-    __slots__ = ("_extra", "_features", "binary", "exit_code")
+    __slots__ = ("_by_version", "_extra", "_program", "binary", "exit_code")
 
-    def __init__(self, *, plugin: str, binary: str, extra_args: tuple[str, ...] = (), exit_code: Callable[[str], int],
-                 features: Callable[[str, Cancel], Features]) -> None:
+    def __init__(self, *, plugin: str, program: str, binary: str, extra_args: tuple[str, ...] = (),
+                 exit_code: Callable[[str], int], by_version: Callable[[str], Features]) -> None:
         for argument in extra_args:
             if "{" in argument or not argument:
                 raise ConfigError(f"[plugin.{plugin}] extra_args: {argument!r} is empty or holds a brace")
         self.binary = find_program(binary) or binary
         self.exit_code = exit_code
         self._extra = tuple(extra_args)
-        self._features = features
+        self._program = program
+        self._by_version = by_version
 
     def commands(self, *, systemd_cgroup: bool) -> RuntimeCommands:
         """See the slot."""
@@ -105,4 +107,6 @@ class OciRuntime:
 
     def features(self, cancel: Cancel) -> Features:
         """See the slot."""
-        return self._features(self.binary, cancel)
+        from .oci_features import ask
+
+        return ask(self.binary, cancel, program=self._program, by_version=self._by_version)

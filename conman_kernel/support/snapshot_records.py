@@ -47,6 +47,24 @@ class Meta(Record):
     chain: tuple[str, ...] | None = ()
 
 
+class Place(Record):
+    """Where one snapshot lies, as a form is handed it.
+
+    :param folder: the snapshot's own folder, 0700; a form may keep more in it.
+    :param tree: the folder of its files, in ``folder``. A view of a parent has none.
+    :param view: it is a view.
+    :param parent: the name of its parent, or None.
+    :param lower: the trees of its ancestors, nearest first; None while the parent is not committed, which can only be
+        where the form's layers are independent.
+    """
+
+    folder: str
+    tree: str
+    view: bool
+    parent: str | None
+    lower: tuple[str, ...] | None
+
+
 def short(name: str) -> str:
     """A short folder name for a key or chainID; digests and container ids keep their first 80 bits."""
     text = name[7:] if name.startswith("sha256:") else name

@@ -1,19 +1,18 @@
-"""A storage driver for those whose snapshots are folders: the plugin brings a :class:`Form`, the rest is here.
+"""A storage driver for those whose snapshots are folders: the plugin brings a form, the rest is here.
 
 :class:`FolderDriver` keeps the slot's promises: each change is whole or absent after a crash, a committed snapshot appears by
 one rename, a parent is not removed beneath its children, half-made snapshots are never reported and cleared when met.
-A form says what is special: how a new snapshot's tree comes about, and by which mounts it is shown.
+A form (:mod:`.snapshot_form`) says what is special: how a new snapshot's tree comes about, and by which mounts it is shown.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from typing import Iterator, Protocol
+from typing import TYPE_CHECKING, Iterator
 
 from ..cancel import Cancel
 from ..errors import InvalidState, NotFound, Unavailable
-from ..record import Record
 from ..slots.storage import (
     AcquireRequest,
     CommitRequest,
@@ -23,68 +22,17 @@ from ..slots.storage import (
     PrepareRequest,
     Snapshot,
     Usage,
-    Whiteouts,
 )
-from .snapshot_records import Meta, Records, is_committed
+from .snapshot_records import Meta, Place, Records, is_committed
 
-
-class Place(Record):
-    """Where one snapshot lies, as a form is handed it.
-
-    :param folder: the snapshot's own folder, 0700; a form may keep more in it.
-    :param tree: the folder of its files, in ``folder``. A view of a parent has none.
-    :param view: it is a view.
-    :param parent: the name of its parent, or None.
-    :param lower: the trees of its ancestors, nearest first; None while the parent is not committed, which can only be
-        where the form's layers are independent.
-    """
-
-    folder: str
-    tree: str
-    view: bool
-    parent: str | None
-    lower: tuple[str, ...] | None
-
-
-class Form(Protocol):
-    """What tells one driver of folders from another. Methods may be called from several threads, for different places."""
-
-    @property
-    def whiteouts(self) -> Whiteouts:
-        """As in :class:`~conman_kernel.slots.storage.StorageDriver`."""
-        ...
-
-    @property
-    def independent_layers(self) -> bool:
-        """As in :class:`~conman_kernel.slots.storage.StorageDriver`."""
-        ...
-
-    def fill(self, place: Place, cancel: Cancel) -> None:
-        """Make a new snapshot equal to its parent. Not called for a view of a parent.
-
-        ``place.tree`` is there: empty, 0755 root:root, of the epoch. Whatever happens in here, the snapshot is not there until
-        this has returned.
-
-        :raises OSError: the driver words it for the person.
-        """
-        ...
-
-    def seal(self, place: Place) -> None:
-        """Called before a snapshot becomes immutable: what only an active one needs can go. ``place.lower`` is whole.
-
-        May be called again for one place, after a crash.
-        """
-        ...
-
-    def mounts(self, place: Place) -> tuple[Mount, ...]:
-        """The mounts that show an active snapshot or view; ``place.lower`` is whole. Changes nothing."""
-        ...
+if TYPE_CHECKING:
+    from .snapshot_form import Form  # a protocol costs time to make, and every run would pay it
 
 
 class FolderDriver:
     """Implements :class:`conman_kernel.slots.storage.StorageDriver`.
 
-    :param form: see :class:`Form`.
+    :param form: see :class:`~conman_kernel.support.snapshot_form.Form`.
     :param state_dir: where everything lies, see :mod:`.snapshot_records`; made with the first snapshot.
     :param sync: ``commit`` waits until the layer is on the disk.
     """
@@ -143,6 +91,8 @@ class FolderDriver:
                 return
             folder = records.committed(request.key)
             if not os.path.isdir(folder):
+                for left in records.trash():  # whoever renamed it there may have been killed before the deletion
+                    remove(left)
                 return
             lock = records.lock("exclusive", request.cancel)
             try:

@@ -70,7 +70,7 @@ class Command:
 
         :raises AssertionError: it failed.
         """
-        done = self(*arguments, stdin=stdin, **environ)
+        done = self(*arguments, stdin=stdin, timeout=PATIENCE, **environ)
         assert done.returncode == 0, f"conman {' '.join(arguments)}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Callable
 from .. import errors
 from ..cancel import Cancel
 from ..trace import trace
-from .jobs import CopyRequest, RemoveRequest, TreeUsage, UnpackRequest, UnpackResult, UsageRequest
+from .jobs import UnpackRequest, UnpackResult
 
 if TYPE_CHECKING:
     from subprocess import Popen
@@ -57,32 +57,6 @@ class Worker:
             needs_parent=bool(answer["needs_parent"]), why=str(answer["why"]),
             xattrs_dropped=_int(answer["xattrs_dropped"]),
         )
-
-    def copy(self, request: CopyRequest) -> TreeUsage:
-        """Copy a tree: data (shared where possible), holes, hard links, owners, modes, times, xattrs, devices.
-
-        :returns: bytes of data and entries copied.
-        :raises Unavailable: no space or an I/O error; what was written stays for the caller to remove.
-        """
-        job: dict[str, object] = {"job": "copy", "source": request.source_fd, "target": request.target_fd}
-        answer = self._run(job, (request.source_fd, request.target_fd), request.cancel, None)
-        return TreeUsage(_int(answer["size"]), _int(answer["inodes"]))
-
-    def remove(self, request: RemoveRequest) -> None:
-        """Remove a tree of any depth beneath a folder, never through a symlink or onto another file system.
-
-        :raises InvalidInput: ``name`` is not one plain component.
-        :raises Unavailable: the system refuses; the tree may be partly gone.
-        """
-        if not request.name or "/" in request.name or request.name in (".", ".."):
-            raise errors.InvalidInput(f"cannot remove {request.name!r}: not a plain name")
-        job: dict[str, object] = {"job": "remove", "parent": request.parent_fd, "name": request.name}
-        self._run(job, (request.parent_fd,), request.cancel, None)
-
-    def usage(self, request: UsageRequest) -> TreeUsage:
-        """Bytes on disk and inodes beneath a folder."""
-        answer = self._run({"job": "usage", "root": request.root_fd}, (request.root_fd,), request.cancel, None)
-        return TreeUsage(_int(answer["size"]), _int(answer["inodes"]))
 
     def _run(self, job: dict[str, object], fds: tuple[int, ...], cancel: Cancel,
              progress: Callable[[int], None] | None) -> dict[str, object]:

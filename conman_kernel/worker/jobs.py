@@ -70,33 +70,3 @@ class UnpackResult(Record):
     needs_parent: bool
     why: str
     xattrs_dropped: int
-
-
-class CopyRequest(Record):
-    """Copy what is beneath one folder, and the folder's own attributes, into another, empty one (descriptors)."""
-
-    source_fd: int
-    target_fd: int
-    cancel: Cancel
-
-
-class RemoveRequest(Record):
-    """Remove ``name`` beneath the folder ``parent_fd`` with all that is in it; nothing there is no error."""
-
-    parent_fd: int
-    name: str
-    cancel: Cancel
-
-
-class UsageRequest(Record):
-    """Count what lies beneath the folder ``root_fd``, itself included; hard links once, other file systems not."""
-
-    root_fd: int
-    cancel: Cancel
-
-
-class TreeUsage(Record):
-    """Bytes on disk (st_blocks * 512) and inodes."""
-
-    size: int
-    inodes: int

@@ -89,28 +89,6 @@ def _unpack(job: Mapping[str, object]) -> dict[str, object]:
             "xattrs_dropped": unpacker.xattrs_dropped}
 
 
-def _copy(job: Mapping[str, object]) -> dict[str, object]:
-    from .copying import Copier
-
-    copier = Copier(_int(job["source"]), _int(job["target"]))
-    copier.run()
-    return {"size": copier.size, "inodes": copier.inodes}
-
-
-def _remove(job: Mapping[str, object]) -> dict[str, object]:
-    from .removal import remove_entry
-
-    remove_entry(_int(job["parent"]), str(job["name"]))
-    return {}
-
-
-def _usage(job: Mapping[str, object]) -> dict[str, object]:
-    from .measuring import measure
-
-    size, inodes = measure(_int(job["root"]))
-    return {"size": size, "inodes": inodes}
-
-
 def _int(value: object) -> int:
     if not isinstance(value, int):
         raise Refused(f"a worker's job has {value!r} where a number is expected")
@@ -118,5 +96,5 @@ def _int(value: object) -> int:
 
 
 _JOBS: Mapping[str, Callable[[Mapping[str, object]], dict[str, object]]] = {
-    "unpack": _unpack, "copy": _copy, "remove": _remove, "usage": _usage,
+    "unpack": _unpack,
 }

@@ -15,7 +15,6 @@ import stat
 from .archive import BLOCK_DEVICE, CHARACTER, FIFO, FOLDER, LINK, REGULAR, SYMLINK, Archive, Entry
 from .beneath import Beneath, Folder
 from .failure import NeedsParent, Refused, explain, show
-from .removal import remove_entry
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _SPECIAL_BITS = 0o6000

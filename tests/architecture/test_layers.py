@@ -11,7 +11,8 @@ import pytest
 TOP = Path(__file__).resolve().parents[2]
 
 # What a plugin may use of the kernel; its own tests may use conman_kernel.testing besides.
-PUBLIC = ("conman_kernel.errors", "conman_kernel.cancel", "conman_kernel.slots", "conman_kernel.oci", "conman_kernel.support")
+PUBLIC = ("conman_kernel.errors", "conman_kernel.cancel", "conman_kernel.record", "conman_kernel.slots", "conman_kernel.oci",
+          "conman_kernel.support")
 
 # Packages of the kernel from the ground up: each may import itself and what stands before it.
 ORDER = (("_version", "record", "errors", "times", "trace"), ("cancel",), ("processes", "inotify"), ("oci",), ("slots",),

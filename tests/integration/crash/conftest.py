@@ -51,7 +51,7 @@ class Store:
         """Run a command undisturbed; the places of its steps."""
         file = folder / "steps"
         process = self.stepped(0, 9, *arguments, count=file)
-        out, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=60)
         assert b"Traceback" not in err, err
         return file.read_text().splitlines()
 

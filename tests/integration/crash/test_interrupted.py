@@ -77,7 +77,7 @@ def test_a_registry_that_stalls(registry: Registry, empty: Command, verb: tuple[
         assert process.poll() is None
         select.select([], [], [], 0.01)  # the registry's log has no descriptor to wait on
     os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=30)
     assert process.returncode == 130, err
     said = [line for line in err.splitlines() if not line.startswith((b"Trying to pull", b"Copying"))]
     assert len(said) <= 1 and all(line.startswith(b"Error: ") for line in said), err

@@ -18,7 +18,7 @@ from conman_kernel.containers import rows
 from conman_kernel.containers.container import Container
 from conman_kernel.containers.execs import ExecOptions
 from conman_kernel.containers.shim import Shim
-from conman_kernel.errors import Cancelled, NotFound, ShimLost
+from conman_kernel.errors import Cancelled, ConmanError, NotFound, ShimLost
 from conman_kernel.mounts import unmount
 from conman_kernel.processes import start_time
 
@@ -97,7 +97,7 @@ def test_a_cancelled_start_waits_for_the_runtime_before_it_undoes(gated: Conman,
     def run() -> None:
         try:
             gated.containers.run(image, ["sleep", "1000"], options=ContainerOptions(terminal=terminal, remove=True), cancel=cancel)
-        except BaseException as error:
+        except ConmanError as error:
             ended.append(type(error))
 
     thread = threading.Thread(target=run)
@@ -153,3 +153,40 @@ def test_exec_sessions_end_with_their_container(store: Conman) -> None:
     assert container.refresh().inspect()["ExecIDs"] == []
     container.start()
     assert container.refresh().inspect()["ExecIDs"] == []
+
+
+def test_one_whose_shim_was_killed_can_be_stopped_and_removed(store: Conman) -> None:
+    for remove in (False, True):
+        container = made(store, "sleep", "1000")
+        container.start()
+        shim = container.refresh().row.shim_pid
+        handle = os.pidfd_open(shim)
+        os.kill(shim, signal.SIGKILL)
+        assert select.select([handle], [], [], LONG)[0]
+        os.close(handle)
+        if not remove:
+            container.stop(timeout=0)
+            assert container.refresh().state == "exited"
+        container.remove(force=True, timeout=0)
+        with pytest.raises(NotFound):
+            container.refresh()
+        container.remove(force=True)
+
+
+def test_whoever_removes_it_first_says_how_it_ended(store: Conman) -> None:
+    container = made(store, "sh", "-c", "exit 7")
+    container.start()
+    assert container.wait(cancel=Cancel(LONG)) == 7
+    # As it stands between the container's end and its clean-up.
+    change(store, container, state="running", exit_code=-1)
+    container.remove(force=True)
+    assert container.wait(cancel=Cancel(LONG)) == 7
+
+
+def test_an_exit_file_that_a_power_cut_left_empty_keeps_nothing(store: Conman) -> None:
+    container = made(store, "sleep", "1000", remove=True)
+    container.start()
+    kill_beside(container)
+    Path(store.layout.container(container.id), "exit").write_bytes(b"")
+    with Conman(root=store.layout.root, run_root=store.layout.run_root, environ={}) as another:
+        assert another.containers.list(all=True) == []

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from conman_kernel import hookimpl
+from conman_kernel.record import Record
 from conman_kernel.slots.provider import PluginContext, Provider, Unavailable, provider
 from conman_kernel.slots.runtime import API, Runtime
 from conman_kernel.support.oci_runtime import OciRuntime, option_docs
 
 
-class _Keys(NamedTuple):
+class _Keys(Record):
     binary: str = "crun"
     extra_args: tuple[str, ...] = ()
 
@@ -29,11 +28,10 @@ def _probe(context: PluginContext[Options]) -> Unavailable | None:
 
 
 def _open(context: PluginContext[Options]) -> Runtime:
-    from .texts import exit_code
-    from .versions import ask_crun
+    from .texts import exit_code, from_version
 
-    return OciRuntime(plugin=context.name, binary=context.options.binary, extra_args=context.options.extra_args,
-                      exit_code=exit_code, features=ask_crun)
+    return OciRuntime(plugin=context.name, program="crun", binary=context.options.binary, exit_code=exit_code,
+                      extra_args=context.options.extra_args, by_version=from_version)
 
 
 @hookimpl

@@ -1,7 +1,8 @@
-"""What crun says when a container's command cannot be started, and what that means. Data, and the one function that
-reads it."""
+"""What crun says, and what that means: when a container's command cannot be started, and of its version."""
 
 from __future__ import annotations
+
+from conman_kernel.slots.runtime import Features
 
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
@@ -34,3 +35,14 @@ def exit_code(message: str) -> int:
         if any(words in line for words in _ABOUT_COMMAND):
             return next((code for text, code in _TABLE if text in line), FAILED)
     return FAILED
+
+
+def from_version(text: str) -> Features:
+    """A crun without ``features`` (before 1.9): all it can be built with or without stands as ``+WORD`` below its version."""
+    from conman_kernel.support.oci_features import version_lines
+
+    lines = version_lines(text)
+    built = {word for line in text.splitlines() for word in line.split() if word.startswith("+")}
+    return Features(version=lines["version"], oci_version=lines.get("spec", "1.0.0"), cgroup_v1=True,
+                    cgroup_v2="+EBPF" in built, systemd_cgroup="+SYSTEMD" in built,
+                    seccomp="+SECCOMP" in built, apparmor="+APPARMOR" in built, checkpoint="+CRIU" in built)

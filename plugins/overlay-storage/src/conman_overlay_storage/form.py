@@ -7,14 +7,14 @@ import stat
 
 from conman_kernel.cancel import Cancel
 from conman_kernel.slots.storage import Mount, Whiteouts
-from conman_kernel.support.snapshots import Place
+from conman_kernel.support.snapshot_records import Place
 
 # no tar describes a root folder like this; a layer that says nothing of its root leaves it so
 _UNDESCRIBED = 0o1000
 
 
 class OverlayForm:
-    """Implements :class:`conman_kernel.support.snapshots.Form`. An active snapshot has a folder ``work`` beside its tree.
+    """Implements :class:`conman_kernel.support.snapshot_form.Form`. An active snapshot has a folder ``work`` beside its tree.
 
     A layer may be unpacked before its parent. It then says nothing of the root folder's attributes where it does not
     list it; the parent's are taken over when it is sealed.

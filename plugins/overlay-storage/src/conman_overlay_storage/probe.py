@@ -20,8 +20,8 @@ def probe(state_dir: str) -> No | None:
     """
     if os.geteuid() != 0:
         return No("overlay mounts need root", "run as root; rootless containers come with a later release")
-    with open("/proc/filesystems", encoding="ascii") as listed:
-        if "\toverlay\n" not in listed.read():
+    with open("/proc/filesystems", "rb") as listed:
+        if b"\toverlay\n" not in listed.read():
             return No("the kernel knows no overlay file system", "modprobe overlay, or set driver = \"vfs-storage\"")
     folder = _nearest(state_dir)
     kind = file_system(folder)
@@ -42,7 +42,7 @@ def file_system(folder: str) -> str:
     """The type of the file system that holds ``folder``, as in mountinfo; ``""`` where that does not tell."""
     fd = os.open(folder, os.O_PATH | os.O_DIRECTORY)
     try:
-        with open(f"/proc/self/fdinfo/{fd}", encoding="ascii") as info:
+        with open(f"/proc/self/fdinfo/{fd}", encoding="utf-8") as info:
             mount = next((line.split()[1] for line in info if line.startswith("mnt_id:")), "")
     finally:
         os.close(fd)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from conman_kernel import hookimpl
+from conman_kernel.record import Record
 from conman_kernel.slots.provider import PluginContext, Provider, Unavailable, provider
 from conman_kernel.slots.runtime import API, Runtime
 from conman_kernel.support.oci_runtime import OciRuntime, missing, option_docs
 
 
-class _Keys(NamedTuple):
+class _Keys(Record):
     binary: str = "runc"
     extra_args: tuple[str, ...] = ()
 
@@ -27,11 +26,10 @@ def _probe(context: PluginContext[Options]) -> Unavailable | None:
 
 
 def _open(context: PluginContext[Options]) -> Runtime:
-    from .texts import exit_code
-    from .versions import ask_runc
+    from .texts import exit_code, from_version
 
-    return OciRuntime(plugin=context.name, binary=context.options.binary, extra_args=context.options.extra_args,
-                      exit_code=exit_code, features=ask_runc)
+    return OciRuntime(plugin=context.name, program="runc", binary=context.options.binary, exit_code=exit_code,
+                      extra_args=context.options.extra_args, by_version=from_version)
 
 
 @hookimpl

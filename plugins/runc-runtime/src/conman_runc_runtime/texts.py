@@ -1,7 +1,8 @@
-"""What runc says when a container's command cannot be started, and what that means. Data, and the one function that
-reads it."""
+"""What runc says, and what that means: when a container's command cannot be started, and of its version."""
 
 from __future__ import annotations
+
+from conman_kernel.slots.runtime import Features
 
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
@@ -33,3 +34,16 @@ def exit_code(message: str) -> int:
     if start < 0:
         return FAILED
     return next((code for text, code in _TABLE if text in lowered[start:]), FAILED)
+
+
+def from_version(text: str) -> Features:
+    """What a runc too old for ``features`` (1.0) can do: all of it, seccomp where it names its libseccomp.
+
+    That ``criu`` is installed stands for checkpoints, of which runc says nothing.
+    """
+    from conman_kernel.support.oci_features import version_lines
+    from conman_kernel.support.oci_runtime import find_program
+
+    lines = version_lines(text)
+    return Features(version=lines["version"], oci_version=lines.get("spec", "1.0.0"), cgroup_v1=True, cgroup_v2=True,
+                    systemd_cgroup=True, seccomp="libseccomp" in lines, apparmor=True, checkpoint=bool(find_program("criu")))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Mapping, NamedTuple
+from typing import ClassVar, Mapping
 
 from conman_kernel import hookimpl
+from conman_kernel.record import Record
 from conman_kernel.slots.provider import PluginContext, Provider, provider
 from conman_kernel.slots.storage import API, StorageDriver
 
 
-class _Keys(NamedTuple):
+class _Keys(Record):
     sync: bool = True
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from conman_kernel.cancel import Cancel
 from conman_kernel.slots.storage import Mount, Whiteouts
 from conman_kernel.support.copying import copy_tree
-from conman_kernel.support.snapshots import Place
+from conman_kernel.support.snapshot_records import Place
 
 
 class VfsForm:
-    """Implements :class:`conman_kernel.support.snapshots.Form`.
+    """Implements :class:`conman_kernel.support.snapshot_form.Form`.
 
     A tree is the whole one, so a layer is written into it with its whiteouts applied. Files share their blocks where
     the file system can (reflinks). A view is its parent's own tree, read-only.
