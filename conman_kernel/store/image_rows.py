@@ -79,8 +79,8 @@ def by_digest(db: sqlite3.Connection, names: Sequence[str], digest: str) -> sqli
 def by_any_digest(db: sqlite3.Connection, digest: str) -> sqlite3.Row | None:
     """The image whose manifest or index has this digest."""
     found: sqlite3.Row | None = db.execute(
-        f"{_IMAGES} WHERE i.manifest_digest = ?1 OR i.id IN (SELECT image_id FROM image_digests WHERE digest = ?1) "
-        "LIMIT 1", (digest,)).fetchone()
+        f"{_IMAGES} WHERE i.manifest_digest = :digest OR i.id IN "
+        "(SELECT image_id FROM image_digests WHERE digest = :digest) LIMIT 1", {"digest": digest}).fetchone()
     return found
 
 
@@ -175,8 +175,10 @@ def remove_name(db: sqlite3.Connection, name: str) -> None:
 
 def _forget_digests(db: sqlite3.Connection, image_id: str, name: str) -> None:
     repository = name.rpartition(":")[0]
-    db.execute("DELETE FROM image_digests WHERE image_id = ?1 AND name = ?2 AND NOT EXISTS (SELECT 1 FROM image_names "
-               "WHERE image_id = ?1 AND substr(name, 1, length(?2) + 1) = ?2 || ':')", (image_id, repository))
+    db.execute("DELETE FROM image_digests WHERE image_id = :image AND name = :repository AND NOT EXISTS ("
+               "SELECT 1 FROM image_names WHERE image_id = :image "
+               "AND substr(name, 1, length(:repository) + 1) = :repository || ':')",
+               {"image": image_id, "repository": repository})
 
 
 def remove_image(db: sqlite3.Connection, image_id: str) -> None:
@@ -247,7 +249,7 @@ def unused_layers(db: sqlite3.Connection, layers: Iterable[tuple[str, str]],
 
 def unused_blobs(db: sqlite3.Connection, digests: Iterable[str], leased: Collection[str]) -> list[str]:
     """Which of the blobs no image and none of ``leased`` needs."""
-    needs = ("SELECT 1 FROM image_layers WHERE blob_digest = ?1 UNION ALL "
-             "SELECT 1 FROM images WHERE config_digest = ?1 OR manifest_digest = ?1 LIMIT 1")
+    needs = ("SELECT 1 FROM image_layers WHERE blob_digest = :digest UNION ALL "
+             "SELECT 1 FROM images WHERE config_digest = :digest OR manifest_digest = :digest LIMIT 1")
     return [digest for digest in dict.fromkeys(digests)
-            if digest not in leased and db.execute(needs, (digest,)).fetchone() is None]
+            if digest not in leased and db.execute(needs, {"digest": digest}).fetchone() is None]

@@ -12,6 +12,7 @@ import errno
 import os
 import stat
 
+from ..support.trees import remove_entry
 from .archive import BLOCK_DEVICE, CHARACTER, FIFO, FOLDER, LINK, REGULAR, SYMLINK, Archive, Entry
 from .beneath import Beneath, Folder
 from .failure import NeedsParent, Refused, explain, show

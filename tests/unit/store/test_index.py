@@ -302,12 +302,15 @@ def test_a_writer_that_never_ends_is_not_waited_for_for_ever(layout: Layout, ind
     assert done.stdout == f"the index {layout.index} cannot be used: database is locked\n", done.stderr
 
 
-AS_NOBODY = """
+AS_NOBODY = f"""
 import os, sys
 from conman_kernel.errors import Unavailable
 from conman_kernel.store.index import Index
 from conman_kernel.store.layout import Layout
 from conman_kernel.store.locks import Locks
+os.setgroups([])
+os.setgid({NOBODY})
+os.setuid({NOBODY})
 layout = Layout(sys.argv[1], "/nonexistent")
 index = Index(layout)
 for what in (lambda: index.read().__enter__(), lambda: index.write().__enter__(), lambda: Locks(layout).try_acquire(1)):
@@ -326,7 +329,7 @@ def test_somebody_else_is_told_what_to_do(layout: Layout, index: Index, mode: in
     os.chmod(layout.root, mode)
     fd = os.open(layout.root, os.O_PATH)  # the folders above are root's alone
     try:
-        done = subprocess.run([sys.executable, "-c", AS_NOBODY, f"/proc/self/fd/{fd}"], user=NOBODY, group=NOBODY, extra_groups=[],
+        done = subprocess.run([sys.executable, "-c", AS_NOBODY, f"/proc/self/fd/{fd}"],
                               pass_fds=(fd,), capture_output=True, text=True, timeout=LONG, cwd="/")
     finally:
         os.close(fd)
@@ -341,7 +344,7 @@ def test_somebody_else_is_told_what_to_do(layout: Layout, index: Index, mode: in
 def test_somebody_else_cannot_make_a_root_here(tmp_path: Path) -> None:
     fd = os.open(tmp_path, os.O_PATH)
     try:
-        done = subprocess.run([sys.executable, "-c", AS_NOBODY, f"/proc/self/fd/{fd}/new"], user=NOBODY, group=NOBODY, extra_groups=[],
+        done = subprocess.run([sys.executable, "-c", AS_NOBODY, f"/proc/self/fd/{fd}/new"],
                               pass_fds=(fd,), capture_output=True, text=True, timeout=LONG, cwd="/")
     finally:
         os.close(fd)

@@ -13,7 +13,7 @@ from conman_kernel.cancel import Cancel
 from conman_kernel.errors import Cancelled, DeadlineExceeded, InvalidInput, Unavailable
 from conman_kernel.slots.storage import Whiteouts
 from conman_kernel.worker.client import Worker
-from conman_kernel.worker.jobs import CopyRequest, RemoveRequest, UnpackRequest, UsageRequest
+from conman_kernel.worker.jobs import UnpackRequest
 
 
 def children() -> set[str]:
@@ -102,9 +102,9 @@ def test_a_crash_shows_what_the_worker_said(opened, folder):
     broken.write_text("#!/bin/sh\necho 'Traceback: it broke' >&2; exit 3\n")
     broken.chmod(0o755)
     with pytest.raises(Unavailable, match=r"status 3: Traceback: it broke"):
-        Worker(str(broken)).usage(UsageRequest(opened("t"), Cancel(30)))
+        Worker(str(broken)).unpack(request(0, opened("t"), Cancel(30)))
     with pytest.raises(Unavailable, match="cannot start"):
-        Worker(str(folder / "none")).usage(UsageRequest(opened("t"), Cancel(30)))
+        Worker(str(folder / "none")).unpack(request(0, opened("t"), Cancel(30)))
 
 
 def test_a_full_disk_is_said(folder, new_layer):
@@ -146,40 +146,3 @@ def test_workers_run_at_once(folder, opened, new_layer):
     for thread in threads:
         thread.join()
     assert len(set(results)) == 4 and all((folder / f"t{index}/f{index}").exists() for index in range(4))
-
-
-def test_remove_goes_to_any_depth_and_through_no_symlink(folder, opened):
-    parent = opened("p")
-    (folder / "kept").mkdir()
-    (folder / "kept/file").write_text("x")
-    deep = os.open(folder / "p", os.O_RDONLY)
-    for _ in range(5000):
-        os.mkdir("d", dir_fd=deep)
-        os.symlink(folder / "kept", "s", dir_fd=deep)
-        inner = os.open("d", os.O_RDONLY, dir_fd=deep)
-        os.close(deep)
-        deep = inner
-    os.close(deep)
-    Worker().remove(RemoveRequest(parent, "d", Cancel(60)))
-    Worker().remove(RemoveRequest(parent, "s", Cancel(60)))
-    Worker().remove(RemoveRequest(parent, "nothing", Cancel(60)))
-    assert os.listdir(parent) == [] and (folder / "kept/file").exists()
-    for name in ("", ".", "..", "a/b"):
-        with pytest.raises(InvalidInput):
-            Worker().remove(RemoveRequest(parent, name, Cancel(60)))
-
-
-def test_copy_and_usage(folder, opened):
-    from conman_kernel.testing.trees import differences
-
-    source = folder / "source"
-    source.mkdir()
-    subprocess.run(["sh", "-c", "mkdir -p a/b; echo hi > a/f; ln a/f a/b/g; ln -s x a/l; mkfifo a/p; mknod a/n c 1 3;"
-                    "truncate -s 5M a/hole; echo end >> a/hole; chown 5:6 a/b a/f; chmod 4751 a/f; chmod 2775 a/b;"
-                    "setfattr -n user.x -v 1 a/f; chown -h 7 a/l; touch -h -d @7 a/l a/f a/p a/b a ."],
-                   cwd=source, check=True)
-    usage = Worker().usage(UsageRequest(opened("source"), Cancel(30)))
-    assert usage.inodes == 8 and 0 < usage.size < 200_000
-    copied = Worker().copy(CopyRequest(opened("source"), opened("target"), Cancel(30)))
-    assert copied.inodes == 8 and differences(str(source), str(folder / "target")) == []
-    assert (folder / "target/a/hole").stat().st_blocks < 100
