@@ -55,7 +55,7 @@ def refused(conman: Command) -> Iterator[Refused]:
 
     def run(code: int, *arguments: str, says: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
         before = look(conman.root, conman.run_root)
-        done = conman(*arguments, **environ)
+        done = conman(*arguments, stdin=None, timeout=60, **environ)
         said = [line for line in done.stderr.splitlines() if not line.startswith(("Trying to pull", "Copying"))]
         assert done.returncode == code, (done.returncode, done.stderr)
         assert said and said[0].startswith("Error: ") and len(said[0]) > 15, done.stderr

@@ -45,7 +45,7 @@ class Store:
         environ = {"PYTHONPATH": str(INJECT), "CONMAN_TEST_STEP": str(step), "CONMAN_TEST_SIGNAL": str(number)}
         if count is not None:
             environ["CONMAN_TEST_STEPS"] = str(count)
-        return self.command.start(*arguments, **environ)
+        return self.command.start(*arguments, stdin=subprocess.DEVNULL, **environ)
 
     def count(self, folder: Path, *arguments: str) -> list[str]:
         """Run a command undisturbed; the places of its steps."""

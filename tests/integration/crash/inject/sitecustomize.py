@@ -13,7 +13,7 @@ import os
 import sys
 import threading
 from types import FrameType
-from typing import Callable
+from typing import Any
 
 _PARTS = ("conman_kernel/containers/", "conman_kernel/images/", "conman_kernel/store/", "conman_kernel/kernel.py",
           "conman_kernel/mounts.py", "conman_kernel/worker/client.py", "conman_overlay_storage/", "conman_vfs_storage/")
@@ -28,13 +28,13 @@ class Steps:
         self.seen: dict[tuple[str, int], None] = {}
         self.guard = threading.Lock()
 
-    def trace(self, frame: FrameType, event: str, argument: object) -> Callable[..., object] | None:
+    def trace(self, frame: FrameType, event: str, argument: object) -> Any:
         code = frame.f_code
         if code.co_name == "<module>" or not any(part in code.co_filename for part in _PARTS):
             return None
         return self.line
 
-    def line(self, frame: FrameType, event: str, argument: object) -> Callable[..., object]:
+    def line(self, frame: FrameType, event: str, argument: object) -> Any:
         place = (frame.f_code.co_filename, frame.f_lineno)
         if event == "line" and place not in self.seen:
             with self.guard:
