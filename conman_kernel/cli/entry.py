@@ -22,6 +22,7 @@ def main() -> None:
     The process ends without the interpreter's own tidying up (7 ms of a ``ps``): the kernel is closed by then, output
     is not buffered, and the operating system takes the rest back.
     """
+    _open_standard_descriptors()
     gc.set_threshold(_COLLECT_EVERY, 20, 20)
     code = run(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
@@ -30,6 +31,16 @@ def main() -> None:
         except (OSError, AttributeError):
             continue  # closed, or nobody reads it
     os._exit(code)
+
+
+def _open_standard_descriptors() -> None:
+    """A descriptor that the caller closed (``<&-``) would be given to the next file or socket, and be read or written as
+    standard input or output."""
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.set_inheritable(os.open("/dev/null", os.O_RDWR), True)
 
 
 def run(argv: list[str]) -> int:

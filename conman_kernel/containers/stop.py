@@ -10,12 +10,14 @@ from ..errors import InvalidState, NotFound, RuntimeFailed, ShimLost
 from ..processes import alive, boot_id, open_pidfd
 from . import cgroups, rows
 from .context import Context
-from .paths import SHIM_LOST, shim_alive
+from .paths import SHIM_LOST, exit_file, shim_alive
 from .rows import ContainerRow
 from .start import refreshed
 
 RUNNING = ("running", "paused")
-_SHIM_GRACE = 10.0
+_SHIM_GRACE = 3.0
+"""Seconds that whoever stands beside a container has for its clean-up, once it has ended. A foreground ``run`` that is stopped
+(Ctrl-Z) does none; then whoever waits takes over."""
 
 
 def is_running(context: Context, row: ContainerRow) -> bool:
@@ -102,8 +104,6 @@ def wait(context: Context, row: ContainerRow, cancel: Cancel) -> int:
             if gone is None:
                 raise NotFound(f'no container with ID "{row.id}" found: no such container')
             if gone < 0:
-                raise ShimLost(f"container {row.name}: how it ended is not known; it was removed (--rm)")
-            if gone < 0:
                 raise ShimLost(f"container {row.name}: how it ended is not known: {SHIM_LOST}")
             return gone
         if now.state in ("created", "exited"):
@@ -118,20 +118,30 @@ def _wait_once(context: Context, row: ContainerRow, cancel: Cancel) -> None:
 
     Whoever starts or removes it holds its lock for that. His process is not waited for: it may live on for long, and be this one.
     """
-    pidfd = open_pidfd(row.shim_pid, row.shim_start)
-    if pidfd >= 0:
-        try:
-            cancel.wait_readable(pidfd)
-        finally:
-            os.close(pidfd)
+    process = open_pidfd(row.pid, row.pid_start)
+    shim = open_pidfd(row.shim_pid, row.shim_start)
+    try:
+        if process >= 0:
+            cancel.wait_readable(process)
+        if shim >= 0:
+            cancel.wait_readable(shim, timeout=_SHIM_GRACE)
+    finally:
+        for pidfd in (process, shim):
+            if pidfd >= 0:
+                os.close(pidfd)
     with context.locks.acquire(row.num, cancel):
         with context.index.read() as connection:
             now = rows.by_id(connection, row.id)
-        if now is not None and now.state in (*RUNNING, "starting", "removing") and not shim_alive(context, now):
+        if now is not None and now.state in (*RUNNING, "starting", "removing") and not _guarded(context, now):
             from .cleanup import finish, stop_leftovers
 
             stop_leftovers(context, now, cancel)
             finish(context, now, cancel)
+
+
+def _guarded(context: Context, row: ContainerRow) -> bool:
+    """True while a shim stands beside it that has not yet written how it ended."""
+    return shim_alive(context, row) and not (row.state in RUNNING and os.path.exists(exit_file(context, row)))
 
 
 def end_descriptor(row: ContainerRow) -> int:

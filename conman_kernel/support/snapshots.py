@@ -11,21 +11,13 @@ import os
 import time
 from typing import TYPE_CHECKING, Iterator
 
-from ..cancel import Cancel
 from ..errors import InvalidState, NotFound, Unavailable
-from ..slots.storage import (
-    AcquireRequest,
-    CommitRequest,
-    Info,
-    KeyRequest,
-    Mount,
-    PrepareRequest,
-    Snapshot,
-    Usage,
-)
+from ..slots.storage import Info, Snapshot, Usage
 from .snapshot_records import Meta, Place, Records, is_committed
 
 if TYPE_CHECKING:
+    from ..cancel import Cancel
+    from ..slots.storage import AcquireRequest, CommitRequest, KeyRequest, Mount, PrepareRequest
     from .snapshot_form import Form  # a protocol costs time to make, and every run would pay it
 
 

@@ -5,33 +5,29 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Mapping
 
 import pytest
 
-from conman_crun_runtime.query import from_features, from_version
-from conman_crun_runtime.runtime import CrunRuntime, Options, hybrid_controllers, open_runtime, probe
-from conman_crun_runtime.texts import exit_code
+import conman_crun_runtime as plugin
+from conman_crun_runtime.probe import hybrid_controllers, probe
+from conman_crun_runtime.texts import exit_code, from_version
 from conman_kernel.cancel import Cancel
-from conman_kernel.errors import Unavailable
 from conman_kernel.slots.provider import PluginContext
-from conman_kernel.slots.runtime import render
+from conman_kernel.support.oci_runtime import find_program, standard_commands
 
 HYBRID = ("31 25 0:27 / /sys/fs/cgroup ro - tmpfs tmpfs ro\n36 31 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
           "37 31 0:33 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n")
 
 
-def context(**options: object) -> PluginContext[Options]:
-    return PluginContext(name="crun-runtime", options=Options(**options), state_dir="", run_dir="",  # type: ignore[arg-type]
-                         log=logging.getLogger("test"))
+def context(**options: object) -> PluginContext[Mapping[str, object]]:
+    return PluginContext(name="crun-runtime", options=options, state_dir="", run_dir="", log=logging.getLogger("test"))
 
 
-def test_command_lines() -> None:
-    places = {"root": "/r", "log": "/l", "id": "c1", "bundle": "/b", "pid_file": "/p", "process": "/x.json", "signal": "15"}
-    commands = CrunRuntime("/usr/bin/crun").commands(systemd_cgroup=True)
-    start = ["/usr/bin/crun", "--root", "/r", "--log", "/l", "--log-format", "json", "--systemd-cgroup"]
-    assert render(commands.create, places) == [*start, "create", "--bundle", "/b", "--pid-file", "/p", "c1"]
-    assert render(commands.exec, places) == [*start, "exec", "--detach", "--process", "/x.json", "--pid-file", "/p", "c1"]
-    assert render(commands.force_delete, places) == [*start, "delete", "--force", "c1"]
+def test_the_runtime_is_crun_with_the_standard_command_line() -> None:
+    runtime = plugin.conman_runtime().open(context())
+    assert runtime.binary == find_program("crun") and runtime.exit_code("open executable: Permission denied") == 126
+    assert runtime.commands(systemd_cgroup=True) == standard_commands(runtime.binary, systemd_cgroup=True)
 
 
 @pytest.mark.parametrize(("message", "code"), [
@@ -64,13 +60,13 @@ def test_hybrid_hosts_are_recognised(tmp_path: Path) -> None:
 
 
 def test_a_missing_binary() -> None:
-    answer = probe(context(binary="no-such-crun"))
+    answer = plugin.conman_runtime().probe(context(binary="no-such-crun"))
     assert answer is not None and "apt-get install crun" in answer.hint
 
 
 def test_features_of_the_real_binary() -> None:
-    assert open_runtime(context()).binary, "install crun"
-    features = open_runtime(context()).features(Cancel(30))
+    assert find_program("crun"), "install crun"
+    features = plugin.conman_runtime().open(context()).features(Cancel(30))
     assert features.version.startswith("crun version ")
     assert features.seccomp and features.cgroup_v1
 
@@ -80,12 +76,6 @@ def test_features_of_builds_without() -> None:
     found = from_version(text)
     assert found == ("crun version 1.8.1", "1.0.0", True, True, True, True, False, True)
     assert from_version("crun version 0.1\n") == ("crun version 0.1", "1.0.0", True, False, False, False, False, False)
-    document = {"ociVersionMax": "1.1.0", "linux": {"cgroup": {"v1": True, "v2": True, "systemd": True},
-                                                    "seccomp": {"enabled": True}, "apparmor": {"enabled": True}}}
-    assert from_features(document, "crun version 1.15", criu=False) == (
-        "crun version 1.15", "1.1.0", True, True, True, True, True, False)
-    with pytest.raises(Unavailable):
-        CrunRuntime("/nope/crun").features(Cancel(5))
 
 
 def bundle(folder: Path) -> Path:
@@ -116,7 +106,7 @@ def crun(folder: Path, name: str, *prepare: str) -> subprocess.CompletedProcess[
 @pytest.mark.skipif(os.geteuid() != 0, reason="crun needs root to make cgroups")
 def test_the_probe_tells_the_truth_about_this_host(tmp_path: Path) -> None:
     """What the probe says is what crun does: here, and where the unified hierarchy is not mounted."""
-    answer = probe(context())
+    answer = probe("crun")
     done = crun(bundle(tmp_path), f"crun-a-{os.getpid()}")
     assert (answer is None) == (done.returncode == 0), (answer, done)
     if answer is not None:
@@ -124,9 +114,8 @@ def test_the_probe_tells_the_truth_about_this_host(tmp_path: Path) -> None:
         assert "/sys/fs/cgroup/unified" in answer.reason
         done = crun(tmp_path, f"crun-b-{os.getpid()}", "umount /sys/fs/cgroup/unified")
         assert done.returncode == 0, done.stderr
-        code = ("import sys; sys.path[:0] = sys.argv[1].split(':')\nimport logging\n"
-                "from conman_crun_runtime.runtime import Options, probe\nfrom conman_kernel.slots.provider import PluginContext\n"
-                "print(probe(PluginContext(name='c', options=Options(), state_dir='', run_dir='', log=logging.getLogger())))")
+        code = ("import sys; sys.path[:0] = sys.argv[1].split(':')\n"
+                "from conman_crun_runtime.probe import probe\nprint(probe('crun'))")
         (tmp_path / "probe.py").write_text(code)
         there = subprocess.run(["unshare", "--mount", "sh", "-ec", f"umount /sys/fs/cgroup/unified\n"
                                 f"exec {sys.executable} {tmp_path}/probe.py {':'.join(p for p in sys.path if p)}"],

@@ -40,11 +40,3 @@ def test_without_root_it_says_so(monkeypatch):
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     answer = probe.probe("/")
     assert answer is not None and "root" in answer.reason
-
-
-def test_short_ids_do_not_collide_and_keep_digests_readable():
-    from conman_overlay_storage.records import short
-
-    digest = "sha256:" + "0123456789abcdef" * 4
-    assert short(digest) == "0123456789abcdef0123" == short(digest[7:])
-    assert short("a") != short("b") and len(short("a key/with: anything")) == 20

@@ -1,42 +1,21 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
-from pathlib import Path
+from typing import Mapping
 
 import pytest
 
+import conman_runc_runtime as plugin
 from conman_kernel.cancel import Cancel
-from conman_kernel.errors import ConfigError, DeadlineExceeded, Unavailable
+from conman_kernel.errors import ConfigError
 from conman_kernel.slots.provider import PluginContext
-from conman_kernel.slots.runtime import render
-from conman_runc_runtime.query import ask, from_features, from_version
-from conman_runc_runtime.runtime import Options, RuncRuntime, find, open_runtime, probe
-from conman_runc_runtime.texts import exit_code
-
-PLACES = {"root": "/r", "log": "/l", "id": "c1", "bundle": "/b", "pid_file": "/p", "process": "/x.json", "signal": "15",
-          "image_path": "/i"}
+from conman_kernel.support.oci_runtime import find_program, standard_commands
+from conman_runc_runtime.texts import exit_code, from_version
 
 
-def context(**options: object) -> PluginContext[Options]:
-    return PluginContext(name="runc-runtime", options=Options(**options), state_dir="", run_dir="",  # type: ignore[arg-type]
-                         log=logging.getLogger("test"))
-
-
-def test_command_lines() -> None:
-    commands = RuncRuntime("/usr/sbin/runc", ("--debug",)).commands(systemd_cgroup=False)
-    start = ["/usr/sbin/runc", "--root", "/r", "--log", "/l", "--log-format", "json", "--debug"]
-    assert render(commands.create, PLACES) == [*start, "create", "--bundle", "/b", "--pid-file", "/p", "c1"]
-    assert render(commands.create, {**PLACES, "console_socket": "/c"})[-3:] == ["--console-socket", "/c", "c1"]
-    assert render(commands.kill, PLACES) == [*start, "kill", "c1", "15"]
-    assert render(commands.force_delete, PLACES) == [*start, "delete", "--force", "c1"]
-    assert render(commands.exec, PLACES)[8:] == ["exec", "--detach", "--process", "/x.json", "--pid-file", "/p", "c1"]
-    assert render(commands.checkpoint, PLACES)[8:] == ["checkpoint", "--image-path", "/i", "c1"]
-    short = {k: v for k, v in PLACES.items() if k not in ("log", "pid_file")}
-    assert render(commands.create, short) == ["/usr/sbin/runc", "--root", "/r", "--debug", "create", "--bundle", "/b", "c1"]
-    systemd = RuncRuntime("/usr/sbin/runc").commands(systemd_cgroup=True)
-    assert "--systemd-cgroup" in render(systemd.create, PLACES)
+def context(**options: object) -> PluginContext[Mapping[str, object]]:
+    return PluginContext(name="runc-runtime", options=options, state_dir="", run_dir="", log=logging.getLogger("test"))
 
 
 @pytest.mark.parametrize(("message", "code"), [
@@ -63,11 +42,21 @@ def test_texts(message: str, code: int) -> None:
     assert exit_code(message) == code
 
 
+def test_the_runtime_is_runc_with_the_standard_command_line() -> None:
+    runtime = plugin.conman_runtime().open(context(extra_args=("--debug",)))
+    assert runtime.binary == find_program("runc") and runtime.exit_code('exec: "x": permission denied') == 126
+    for systemd in (True, False):
+        expected = standard_commands(runtime.binary, systemd_cgroup=systemd, extra_args=("--debug",))
+        assert runtime.commands(systemd_cgroup=systemd) == expected
+    with pytest.raises(ConfigError, match=r"\[plugin.runc-runtime\] extra_args"):
+        plugin.conman_runtime().open(context(extra_args=("--x={id}",)))
+
+
 def test_probe_says_what_is_missing_and_is_cheap() -> None:
+    probe = plugin.conman_runtime().probe
     answer = probe(context(binary="no-such-runc"))
     assert answer is not None and "no-such-runc" in answer.reason and "apt-get install runc" in answer.hint
     assert probe(context(binary="/etc/passwd")) is not None
-    assert probe(context(binary="/etc")) is not None
     assert probe(context()) is None, "install runc"
     start = time.perf_counter()
     for _ in range(20):
@@ -75,54 +64,16 @@ def test_probe_says_what_is_missing_and_is_cheap() -> None:
     assert (time.perf_counter() - start) / 20 < 0.003
 
 
-def test_the_binary_is_found_outside_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", f"relative:{tmp_path}")
-    assert find("sh") in ("/usr/bin/sh", "/bin/sh")
-    own = tmp_path / "sh"
-    own.write_text("")
-    assert find("sh") != str(own)
-    own.chmod(0o755)
-    assert find("sh") == str(own)
-    assert find("relative/sh") == ""
-
-
-def test_a_brace_in_an_argument_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"\[plugin.runc-runtime\] extra_args"):
-        open_runtime(context(extra_args=("--x={id}",)))
-    assert open_runtime(context()).binary == find("runc")
-
-
 def test_the_real_binary_is_asked() -> None:
-    features = open_runtime(context()).features(Cancel(30))
+    features = plugin.conman_runtime().open(context()).features(Cancel(30))
     assert features.version.startswith("runc version 1.")
     assert features.cgroup_v1 and features.cgroup_v2 and features.systemd_cgroup and features.seccomp
 
 
-def test_runc_without_features() -> None:
-    old = from_version("runc version 1.0.3\ncommit: v1.0.3\nspec: 1.0.2-dev\ngo: go1.17\nlibseccomp: 2.5.1\n", criu=False)
+def test_runc_without_features(monkeypatch: pytest.MonkeyPatch) -> None:
+    old = from_version("runc version 1.0.3\ncommit: v1.0.3\nspec: 1.0.2-dev\ngo: go1.17\nlibseccomp: 2.5.1\n")
     assert (old.version, old.oci_version, old.seccomp) == ("runc version 1.0.3", "1.0.2-dev", True)
-    assert not from_version("runc version 1.0.3\n", criu=True).seccomp
-    assert from_features({"linux": {"cgroup": {"v2": True}, "seccomp": None}}, "x", criu=True) == (
-        "x", "1.0.0", False, True, False, False, False, True)
-
-
-def script(path: Path, text: str) -> str:
-    path.write_text("#!/bin/sh\n" + text)
-    path.chmod(0o755)
-    return str(path)
-
-
-def test_what_cannot_be_asked(tmp_path: Path) -> None:
-    with pytest.raises(Unavailable, match="cannot run"):
-        ask(str(tmp_path / "nope"), Cancel(5), criu=False)
-    with pytest.raises(Unavailable, match="is it runc"):
-        ask(script(tmp_path / "other", "echo hello; exit 3"), Cancel(5), criu=False)
-    with pytest.raises(DeadlineExceeded):
-        ask(script(tmp_path / "hangs", "exec sleep 1000"), Cancel(0.2), criu=False)
-    endless = script(tmp_path / "endless", "echo runc version 1; exec cat /dev/zero")
-    with pytest.raises(Unavailable):
-        ask(endless, Cancel(20), criu=False)
-    features = ask(script(tmp_path / "odd", 'echo "runc version 9"; [ "$1" = features ] && echo "{not json"; exit 0'), Cancel(5),
-                   criu=False)
-    assert features.version == "runc version 9"
-    assert os.path.basename(endless) == "endless"
+    assert not from_version("runc version 1.0.3\n").seccomp
+    for found in ("", "/usr/sbin/criu"):
+        monkeypatch.setattr("conman_kernel.support.oci_runtime.find_program", lambda name, found=found: found)
+        assert from_version("runc version 1.0.3\n").checkpoint is bool(found)

@@ -70,7 +70,7 @@ def test_how_a_removed_container_ended_is_said_not_to_be_known(store: Conman) ->
     kill_beside(container)
     with pytest.raises(ShimLost, match="not known"):
         container.wait(cancel=Cancel(LONG))
-    with pytest.raises(ShimLost, match="removed"):
+    with pytest.raises(ShimLost, match="not known"):
         container.wait(cancel=Cancel(LONG))
 
 

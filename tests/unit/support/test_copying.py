@@ -95,14 +95,14 @@ def test_a_cancelled_copy_stops(source, target, monkeypatch):
     cancel = Cancel(60)
     real = os.copy_file_range
 
-    def copy_file_range(*arguments):
+    def copy_file_range(source, target, count, start, to):
         cancel.cancel()
-        return real(*arguments[:2], 4096, *arguments[3:])
+        return real(source, target, 4096, start, to)
 
     monkeypatch.setattr(os, "copy_file_range", copy_file_range)
     with pytest.raises(Cancelled):
         copy_tree(str(source), str(target), cancel)
-    assert sum(file.stat().st_size for file in target.rglob("*") if file.is_file() and file.stat().st_blocks) <= 6 << 20
+    assert sum(file.lstat().st_blocks for file in target.rglob("*")) * 512 < 100_000
 
 
 def test_a_link_in_the_way_is_not_followed(source, folder):
