@@ -26,7 +26,9 @@ def info(conman: Conman) -> dict[str, object]:
     states = [container.state for container in containers]
     return {
         "host": {
-            "arch": host_platform().architecture, "os": sys.platform, "kernel": os.uname().release, "hostname": os.uname().nodename,
+            "arch": host_platform().architecture, "os": sys.platform,
+            "kernel": os.uname().release,
+            "hostname": os.uname().nodename,
             "cpus": os.cpu_count(), "cgroupVersion": facts.cgroup_mode, "cgroupManager": facts.cgroup_manager,
             "security": {"seccompEnabled": facts.seccomp, "apparmorEnabled": facts.apparmor, "selinuxEnabled": facts.selinux,
                          "rootless": os.geteuid() != 0},

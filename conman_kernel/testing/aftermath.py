@@ -92,6 +92,9 @@ def wait_gone(pids: set[int], seconds: float) -> bool:
 def _compare(before: Aftermath, after: Aftermath) -> list[str]:
     lines: list[str] = []
     for name, old, new in zip(Aftermath._fields, before, after):
+        if name == "processes":  # one that becomes another program is the same process
+            both = {line.split()[0] for line in old} & {line.split()[0] for line in new}
+            old, new = (frozenset(line for line in side if line.split()[0] not in both) for side in (old, new))
         lines += [f"{name}: left: {item}" for item in sorted(new - old)]
         if name != "cgroups":  # what was there may have been another store's
             lines += [f"{name}: gone: {item}" for item in sorted(old - new)]
@@ -121,17 +124,18 @@ def _processes(root: str, run_root: str) -> tuple[dict[int, str], set[str]]:
     for name in os.listdir("/proc"):
         if not name.isdigit() or int(name) == os.getpid():
             continue
+        group = None
         try:
             command = _read(f"/proc/{name}/cmdline")
             if not command:
                 continue  # a zombie, or a thread of the kernel
+            group = _CONTAINER.search(_read(f"/proc/{name}/cgroup").decode())
             mine = any(mark + b"/" in command + b"/" or b"CONMAN_ROOT=" + mark in _read(f"/proc/{name}/environ")
                        for mark in marks)
-            group = _CONTAINER.search(_read(f"/proc/{name}/cgroup").decode())
             if not mine and os.readlink(f"/proc/{name}/ns/mnt") != here:
                 mine = any(mark + b"/" in _read(f"/proc/{name}/mountinfo") for mark in marks)
         except OSError:
-            continue  # it ended while we looked, or has more rights than we have
+            mine, command = False, b""  # it ended while we looked, or has more rights than we have
         if mine:
             own[int(name)] = command.replace(b"\0", b" ").decode(errors="replace").strip()
         elif group is not None:

@@ -12,8 +12,8 @@ from typing import Iterator
 import pytest
 
 from conman_kernel.cancel import Cancel
-from conman_kernel.containers.session import SocketSession, connect
 from conman_kernel.containers.exitfile import ExitStatus, read_exit_file
+from conman_kernel.containers.session import SocketSession, connect
 from conman_kernel.containers.shim import CreateFailed, Shim, ShimConfig, is_alive
 from conman_kernel.errors import Cancelled, DeadlineExceeded, InvalidState, NotFound, ShimLost, Unavailable
 from conman_kernel.slots.attach import AttachRequest, End, Outcome, Output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import errno
 import os
 import shutil
 import threading
@@ -151,9 +152,12 @@ class Folders:
         parent = (source / "parent").read_text()
         if parent and not self.tree(parent).exists():
             raise NotFound(parent)
-        if target.exists():
-            raise AlreadyExists(request.name)
-        os.rename(source, target)
+        try:
+            os.rename(source, target)  # onto a folder that is not empty it fails: two who commit at once
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            raise AlreadyExists(request.name) from None
 
     def mounts(self, request: KeyRequest) -> tuple[Mount, ...]:
         raise NotImplementedError
