@@ -120,15 +120,13 @@ def _wait_once(context: Context, row: ContainerRow, cancel: Cancel) -> None:
     """
     process = open_pidfd(row.pid, row.pid_start)
     shim = open_pidfd(row.shim_pid, row.shim_start)
+    pidfds = [pidfd for pidfd in (process, shim) if pidfd >= 0]
     try:
-        if process >= 0:
-            cancel.wait_readable(process)
-        if shim >= 0:
+        if shim >= 0 and (process < 0 or shim not in cancel.wait_readable(*pidfds)):
             cancel.wait_readable(shim, timeout=_SHIM_GRACE)
     finally:
-        for pidfd in (process, shim):
-            if pidfd >= 0:
-                os.close(pidfd)
+        for pidfd in pidfds:
+            os.close(pidfd)
     with context.locks.acquire(row.num, cancel):
         with context.index.read() as connection:
             now = rows.by_id(connection, row.id)

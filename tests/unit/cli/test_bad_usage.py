@@ -83,7 +83,7 @@ def test_one_clear_line(conman: Command, tmp_path: Path, words: tuple[str, ...],
 
 
 @pytest.mark.parametrize(("words", "code"), [
-    (("rm", "nope"), 1), (("rm", "-f", "nope"), 1), (("rmi", "nope"), 1), (("stop", "nope"), 125), (("kill", "nope"), 125),
+    (("rm", "nope"), 1), (("rmi", "nope"), 1), (("stop", "nope"), 125), (("kill", "nope"), 125),
     (("start", "nope"), 125), (("logs", "nope"), 125), (("wait", "nope"), 125), (("exec", "nope", "ls"), 125),
     (("attach", "nope"), 125), (("mount", "nope"), 125), (("umount", "nope"), 125), (("inspect", "nope"), 125),
     (("inspect", "--type", "image", "nope"), 125), (("inspect", "--type", "container", "nope"), 125),
@@ -95,7 +95,7 @@ def test_what_does_not_exist(conman: Command, words: tuple[str, ...], code: int)
     assert done.stdout == ("[]\n" if words[0] == "inspect" else "")
 
 
-@pytest.mark.parametrize("words", [("rm", "-i", "nope"), ("rmi", "-i", "nope"), ("stop", "--ignore", "nope"), ("rm", "-a"),
+@pytest.mark.parametrize("words", [("rm", "-i", "nope"), ("rm", "-f", "nope"), ("rmi", "-f", "nope"), ("rmi", "-i", "nope"), ("stop", "--ignore", "nope"), ("rm", "-a"),
                                    ("stop", "-a"), ("kill", "-a"), ("rmi", "-a"), ("umount", "-a")])
 def test_nothing_to_do_is_no_error(conman: Command, words: tuple[str, ...]) -> None:
     done = conman(*words)

@@ -82,7 +82,7 @@ ROWS: list[dict[str, object]] = [
     ("table {{.ID}}\\t{{.Names}}", "CONTAINER ID  NAMES\n1f60fb094606  c1\nb848cb0d99c7  c2\n"),
     ("{{ .State.Status }}:{{.State.Pid}}", "exited:0\nrunning:7\n"),
     ("{{.Labels}} {{.On}} {{.Args}} {{.Nothing}}", "map[a:1 b:2] true [x y] <nil>\nmap[] false [] <nil>\n"),
-    ("{{json .Args}}", '["x", "y"]\n[]\n'),
+    ("{{json .Args}}", '["x","y"]\n[]\n'),
     ("plain", "plain\nplain\n")])
 def test_templates(format: str, text: str) -> None:
     assert render(format, ROWS, {"ID": "CONTAINER ID"}) == text

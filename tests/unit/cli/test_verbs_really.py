@@ -142,7 +142,8 @@ def test_start_attached_and_logs(conman: Command, image: str) -> None:
     assert re.fullmatch(r"again \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}\S+ (out|err)\n", done.stdout + done.stderr)
     done = conman("logs", "--since", "1h", "again")
     assert done.stdout == "out\nout\n"
-    assert conman("logs", "--until", "1h", "again").stdout == ""
+    assert conman("logs", "--until", "1h", "again").stdout == "out\nout\n", "an hour from now, as podman has it"
+    assert conman("logs", "--until", "-1h", "again").stdout == ""
 
 
 def test_several_and_errors(conman: Command, image: str) -> None:

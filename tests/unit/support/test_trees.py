@@ -50,6 +50,21 @@ def test_what_was_removed_is_told_and_nothing_there_is_no_error(folder):
     assert os.listdir(folder) == []
 
 
+def test_a_folder_that_vanishes_meanwhile_does_not_end_the_removal(folder, monkeypatch):
+    for name in ("a", "b", "c"):
+        (folder / "tree" / name).mkdir(parents=True)
+    real = os.open
+
+    def vanish(path, flags, *more, dir_fd=None):
+        if path == "b":
+            os.rmdir(path, dir_fd=dir_fd)
+        return real(path, flags, *more, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "open", vanish)
+    trees.remove(str(folder / "tree"))
+    assert os.listdir(folder) == []
+
+
 def test_several_remove_one_tree_at_the_same_time(folder):
     failures: list[BaseException] = []
     for _ in range(5):
