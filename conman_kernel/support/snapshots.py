@@ -82,18 +82,15 @@ class FolderDriver:
                 remove(discarded)
                 return
             folder = records.committed(request.key)
-            if not os.path.isdir(folder):
-                for left in records.trash():  # whoever renamed it there may have been killed before the deletion
-                    remove(left)
-                return
-            lock = records.lock("exclusive", request.cancel)
-            try:
-                if records.read(folder) is not None:
-                    records.refuse_if_parent(request.key)
-                records.discard(folder)
-            finally:
-                os.close(lock)
-            for left in records.trash():
+            if os.path.isdir(folder):
+                lock = records.lock("exclusive", request.cancel)
+                try:
+                    if records.read(folder) is not None:
+                        records.refuse_if_parent(request.key)
+                    records.discard(folder)
+                finally:
+                    os.close(lock)
+            for left in records.trash():  # whoever renamed it there may have been killed before the deletion
                 remove(left)
 
     def stat(self, request: KeyRequest) -> Info:

@@ -138,10 +138,11 @@ def test_parents_stay_beneath_their_children(made):
     assert os.listdir(f"{made.state}/s") == [] == os.listdir(f"{made.state}/trash")
 
 
-def test_what_another_process_left_in_the_trash_is_cleared(made):
+@pytest.mark.parametrize("name", [A, "never"])
+def test_what_a_killed_process_left_in_the_trash_is_cleared(made, name):
     made.layer(A)
     os.makedirs(f"{made.state}/trash/cold/fs")
-    made.remove(A)
+    made.remove(name)
     assert os.listdir(f"{made.state}/trash") == []
 
 
