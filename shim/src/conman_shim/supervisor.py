@@ -14,7 +14,7 @@ from .loop import READ, Loop, signal_pipe
 from .session import LINGER_SECONDS
 from .sessions import Container, Sessions
 from .spawn import Standard, become_subreaper
-from .streams import Input, Output
+from .streams import PIECE, Input, Output
 from .terminal import resize
 
 TYPE_CHECKING = False  # typing itself would cost 1 MB of memory a container
@@ -72,8 +72,8 @@ class Supervisor(Container):
         if not self._started:
             self.kill(_signal.SIGKILL)  # the kernel died, or gave up, between create and start
         self._reading = True
-        if self._early_output:
-            self._output(2, self._early_output)
+        for start in range(0, len(self._early_output), PIECE):
+            self._output(2, self._early_output[start:start + PIECE])
         self._press()
         while self._pid not in self._reaped:
             self._loop.turn()

@@ -9,7 +9,7 @@ from typing import Iterator
 
 import pytest
 
-from conman_kernel import Conman
+from conman_kernel import Conman, Progress
 from conman_kernel.testing.command import Command
 from conman_kernel.testing.docker_registry import DockerRegistry
 from conman_kernel.testing.layout import read_layout
@@ -60,7 +60,7 @@ def test_what_the_layers_did_is_there(conman: Command, name: str) -> None:
 
 def test_the_same_by_the_library(fresh: Command, registry: DockerRegistry, name: str, layout: Path) -> None:
     with Conman(root=fresh.root, run_root=fresh.run_root) as library:
-        events = []
+        events: list[Progress] = []
         image = library.images.pull(name, progress=events.append)
     kinds = [event.kind for event in events]
     assert kinds[0] == "resolving" and kinds[-1] == "done" and kinds.count("unpacked") == 3
