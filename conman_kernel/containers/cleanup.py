@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from typing import Callable
 
 from ..cancel import Cancel
 from ..errors import InvalidState
@@ -30,10 +31,13 @@ def finish(context: Context, row: ContainerRow, cancel: Cancel) -> ContainerRow:
     """
     status = _exit_status(context, row)
     rebooted = row.boot_id != boot_id()
-    take_down(context, row, cancel)
-    row = _ended(row, status, rebooted)
+    ended = _ended(row, status, rebooted)
     if row.parsed_options().remove or row.state == "removing":
-        return remove(context, row, cancel)
+        # The row says `removing` before anything goes, so that this may go on while the runtime forgets the container.
+        take_down(context, row, cancel, meanwhile=lambda: _dismantle(context, ended, cancel))
+        return _forget(context, ended)
+    take_down(context, row, cancel)
+    row = ended
     with context.index.write() as connection:
         rows.update(connection, row.id, state=row.state, exit_code=row.exit_code, finished=row.finished, oom=row.oom,
                     error=row.error, pid=0, pid_start=0, shim_pid=0, shim_start=0, owner_pid=0, owner_start=0)
@@ -42,23 +46,38 @@ def finish(context: Context, row: ContainerRow, cancel: Cancel) -> ContainerRow:
     return row
 
 
-def take_down(context: Context, row: ContainerRow, cancel: Cancel) -> None:
-    """Undo what a start made on the host: the runtime's state, the mount, the bundle. The container's process has ended."""
+def take_down(context: Context, row: ContainerRow, cancel: Cancel, *, meanwhile: Callable[[], None] | None = None) -> None:
+    """Undo what a start made on the host: the runtime's state, the mount, the bundle. The container's process has ended.
+
+    :param meanwhile: what else is to be done; called once, while the runtime is at work where it has anything to do.
+    """
     if row.boot_id == boot_id():
         if context.runtime_knows(row.runtime, row.id):
             client = context.client(row.runtime)
             forgetting = client.begin_delete(row.id, force=alive(row.pid, row.pid_start))
             try:
                 release(context, row, force=False)  # beside it: the container's own mounts went with its process
+                if meanwhile is not None:
+                    meanwhile()
+                    meanwhile = None
             finally:
                 client.end_delete(forgetting, row.id, cancel)
             _clear_runtime(context, row, cancel)
         release(context, row, force=False)
+    if meanwhile is not None:
+        meanwhile()
     _remove_run_folder(context, row)
 
 
 def remove(context: Context, row: ContainerRow, cancel: Cancel) -> ContainerRow:
     """Remove a container that does not run: snapshot, log, exit file, row. The caller holds its lock."""
+    _dismantle(context, row, cancel)
+    _remove_run_folder(context, row)
+    return _forget(context, row)
+
+
+def _dismantle(context: Context, row: ContainerRow, cancel: Cancel) -> None:
+    """Everything of a container but its row and its run folder, after the row says that it goes."""
     with context.index.write() as connection:
         rows.update(connection, row.id, state="removing", exit_code=row.exit_code, owner_pid=os.getpid(),
                     owner_start=start_time(os.getpid()))
@@ -68,8 +87,10 @@ def remove(context: Context, row: ContainerRow, cancel: Cancel) -> ContainerRow:
     if options.remove:
         remove_named(options.cidfile, row.id)
     _unlink(options.pidfile)
-    _remove_run_folder(context, row)
     _remove_tree(context.layout.container(row.id))
+
+
+def _forget(context: Context, row: ContainerRow) -> ContainerRow:
     with context.index.write() as connection:
         rows.delete(connection, row, time.time())
     return row._replace(state="removing")
