@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from ..cancel import Cancel
-from ..errors import ConmanError
+from ..errors import ConmanError, DeadlineExceeded
 from ..processes import alive, boot_id
 from . import rows
 from .context import Context
 from .paths import shim_alive
 from .rows import ContainerRow
 
+_PATIENCE_SECONDS = 5.0
+"""How long another command may take to settle a container before this one goes on without."""
+
 
 def reconcile(context: Context) -> None:
     """Settle every container whose recorded state nothing upholds any more.
 
-    Containers that somebody is at work on (their lock is taken, or their owner or shim lives) are left alone. One
-    that cannot be settled is reported to the log and does not hold up the others.
+    Containers that somebody is at work on (their owner or shim lives) are left alone. One that cannot be settled is
+    reported to the log and does not hold up the others.
     """
     with context.index.read() as connection:
         found = rows.active(connection)
@@ -25,8 +28,10 @@ def reconcile(context: Context) -> None:
     for row in found:
         if _upheld(context, row, boot):
             continue
-        lock = context.locks.try_acquire(row.num)
-        if lock is None:
+        try:
+            # Whoever holds the lock of such a container is most likely settling it: what is shown next is to be true.
+            lock = context.locks.acquire(row.num, Cancel(_PATIENCE_SECONDS))
+        except DeadlineExceeded:
             continue
         with lock:
             try:

@@ -82,7 +82,7 @@ def test_any_command_may_be_the_next_after_a_lost_shim(store, verb: tuple[str, .
 
 
 def test_a_lost_shim_of_one_with_rm(store) -> None:
-    store.command.ok("run", "-d", "--rm", store.image, "sleep", "1000", "victim")
+    store.command.ok("run", "-d", "--rm", "--name", "victim", store.image, "sleep", "1000")
     with Conman(root=store.command.root, run_root=store.command.run_root) as conman:
         name = conman.containers.list()[0].name
     kill(pids(store, name).shim)
