@@ -168,7 +168,9 @@ def test_clean_up_has_no_descriptors_but_dev_null(rig) -> None:
     rig.gone()
     text = Path(seen).read_text()
     assert [line.split(" -> ")[1] for line in text.splitlines() if " 0 ->" in line or " 2 ->" in line] == ["/dev/null"] * 2
-    assert "SigIgn:\t0000000000000000" in text
+    ignored = int(text.partition("SigIgn:\t")[2].split()[0], 16)
+    # 32 and 33 are the C library's own: it lets the children of a process that had threads ignore them.
+    assert ignored & ~(3 << 31) == 0
     assert not any(name in text for name in ("socket:", "lock", "anon_inode"))
 
 
