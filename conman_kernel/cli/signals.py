@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import signal
-from types import FrameType
-from typing import Callable
+from typing import TYPE_CHECKING
 
 from ..cancel import Cancel
 
+if TYPE_CHECKING:
+    import signal
+    from types import FrameType
+    from typing import Callable
+
+    _Handler = Callable[[int, FrameType | None], object] | int | None
+else:
+    import _signal as signal  # the enumerations of the other half are a millisecond of every command
+
 CAUGHT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """The signals that stop a command."""
-
-_Handler = Callable[[int, "FrameType | None"], object] | int | None
 
 
 class Cancelling:
@@ -27,7 +32,7 @@ class Cancelling:
 
     def __init__(self, cancel: Cancel) -> None:
         self._cancel = cancel
-        self._before: list[tuple[signal.Signals, _Handler]] = []
+        self._before: list[tuple[int, _Handler]] = []
         self.number = 0
 
     def __enter__(self) -> Cancelling:
@@ -44,4 +49,6 @@ class Cancelling:
     def _caught(self, number: int, frame: FrameType | None) -> None:
         if not self.number:
             self.number = number
-            self._cancel.cancel(f"stopped by {signal.Signals(number).name}")
+            from signal import Signals
+
+            self._cancel.cancel(f"stopped by {Signals(number).name}")

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 from typing import TYPE_CHECKING
 
 from ..cancel import Cancel
 from ..errors import DeadlineExceeded, InvalidState, NotFound, PluginFailed, ShimLost
 from ..record import Record
-from ..slots.attach import AttachRequest, End, Outcome
 from . import rows
 from .context import Context
 from .rows import ContainerRow
@@ -18,6 +16,7 @@ from .start import Started, StreamsWish, release, start
 from .stop import is_running, kill, wait
 
 if TYPE_CHECKING:
+    from ..slots.attach import AttachRequest, End
     from .session import SocketSession
 
 
@@ -72,6 +71,8 @@ def run_attached(context: Context, row: ContainerRow, streams: Streams, cancel: 
                     cancel=cancel)
     if started is None or started.session is None:
         raise InvalidState(f"container {row.name} is running already", hint=f"conman attach {row.name}")
+    from ..slots.attach import Outcome
+
     try:
         try:
             end = carry(context, started.session, streams, cancel)
@@ -93,8 +94,10 @@ def _unread(context: Context, started: Started, cancel: Cancel) -> None:
     if not started.row.parsed_options().remove:
         release(started)
         return
+    from signal import SIGKILL
+
     try:
-        kill(context, started.row, signal.SIGKILL, cancel)
+        kill(context, started.row, SIGKILL, cancel)
     except InvalidState:
         pass  # it ended by itself
     conclude(context, started, cancel)
@@ -144,6 +147,7 @@ def attach_to(context: Context, row: ContainerRow, streams: Streams, cancel: Can
         raise InvalidState("you can only attach to running containers", hint=f"conman start {row.name}")
     options = row.parsed_options()
     socket = context.layout.container_run(row.id) + "/attach.sock"
+    from ..slots.attach import Outcome
     from .session import connect
 
     try:
@@ -172,6 +176,8 @@ def carry(context: Context, session: SocketSession, streams: Streams, cancel: Ca
 
     :raises OSError: the caller's descriptor does not take output: nobody reads (BrokenPipeError), or a full disk.
     """
+    from ..slots.attach import Outcome
+
     try:
         end = context.attach().run(_request(session, streams, cancel))
         if end.outcome is Outcome.DETACHED:
@@ -187,6 +193,8 @@ def carry(context: Context, session: SocketSession, streams: Streams, cancel: Ca
 
 
 def _request(session: SocketSession, streams: Streams, cancel: Cancel) -> AttachRequest:
+    from ..slots.attach import AttachRequest
+
     stdin = streams.stdin if session.stdin_open else -1
     return AttachRequest(session=session, stdin=stdin, stdout=streams.stdout, stderr=streams.stderr,
                          detach_keys=streams.detach_keys, forward_signals=streams.forward_signals, cancel=cancel)

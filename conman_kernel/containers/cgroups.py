@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 
 from ..cancel import Cancel
 from ..errors import DeadlineExceeded
@@ -189,8 +188,10 @@ def _pid_of(fd: int) -> int:
 
 
 def _signal(fd: int) -> None:
+    from signal import SIGKILL, pidfd_send_signal
+
     try:
-        signal.pidfd_send_signal(fd, signal.SIGKILL)
+        pidfd_send_signal(fd, SIGKILL)
     except ProcessLookupError:
         return
 

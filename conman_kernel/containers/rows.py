@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from typing import Iterable, Mapping
 
 from ..errors import AlreadyExists, InvalidInput, NotFound
 from ..oci.runtime.options import ContainerOptions, from_json, to_json
 from ..oci.runtime.request import ImageParts
 from ..record import Record
+from ..store.sqlite import sqlite3
 
 EXITS_KEPT_SECONDS = 300.0
 """How long the exit code of a container that is gone can still be waited for."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal as signals
 
 from ..cancel import Cancel
 from ..errors import InvalidState, NotFound, RuntimeFailed, ShimLost
@@ -75,9 +74,11 @@ def stop(context: Context, row: ContainerRow, *, timeout: int | None, cancel: Ca
 
 
 def _force(context: Context, row: ContainerRow, cancel: Cancel) -> None:
+    from signal import SIGKILL
+
     with context.locks.acquire(row.num, cancel):
         try:
-            _signal(context, refreshed(context, row.id), signals.SIGKILL, cancel)
+            _signal(context, refreshed(context, row.id), SIGKILL, cancel)
         except (InvalidState, NotFound):
             return  # it went by itself meanwhile
         cgroups.kill_all(context.facts, row.id, cancel)

@@ -7,12 +7,12 @@ the thing they name is made, so whatever a killed process leaves behind is liste
 from __future__ import annotations
 
 import os
-import sqlite3
 import time
 from typing import Collection, Iterable
 
 from ..processes import alive, boot_id, start_time
 from ..record import Record
+from ..store.sqlite import sqlite3
 
 
 class Items(Record):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 from ..errors import InvalidInput
 from ..oci import digest as digests
 from ..oci.reference import Reference, parse
 from ..store import image_rows
+from ..store.sqlite import sqlite3
 from .naming import naming
 from .parts import Parts
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Literal
 
 from ..oci.digest import chain_ids
 from ..oci.image_config import ImageConfig, parse_config
 from ..record import Record
 from ..store.image_rows import document
+from ..store.sqlite import sqlite3
 
 
 class Image(Record):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Callable, Literal, Mapping, Sequence
 
 from ..cancel import Cancel
@@ -10,6 +9,7 @@ from ..errors import ConmanError, InvalidState, NotFound, Unavailable
 from ..oci.platform import Platform, matches, parse_platform
 from ..oci.reference import parse
 from ..store import image_rows
+from ..store.sqlite import sqlite3
 from . import leases
 from .leases import Items
 from .lookup import by_id, find, names_of

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Collection, Iterable, Sequence
 
 from ..record import Record
+from .sqlite import sqlite3
 
 
 class LayerRow(Record):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import sqlite3
 from _thread import allocate_lock
 from contextlib import contextmanager
 from typing import Iterator
@@ -17,6 +16,7 @@ from typing import Iterator
 from ..errors import ConmanError, Unavailable
 from .layout import Layout, unusable
 from .schema import MIGRATIONS
+from .sqlite import sqlite3
 
 BUSY_SECONDS = 30.0
 """How long an operation waits for another process's transaction; each lasts milliseconds."""
