@@ -19,10 +19,12 @@ def main() -> None:
     _close_strangers()
     from .channel import Channel
     from .config import read_config
+    from .spawn import prepare
     from .supervisor import Supervisor
 
     channel = Channel(CONTROL)
     channel.send(b"ready", version=1, pid=os.getpid())
+    prepare()
     try:
         config = read_config(channel)
     except ValueError as error:

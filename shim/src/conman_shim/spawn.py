@@ -30,6 +30,15 @@ class Standard:
         self.stderr = -1
 
 
+def prepare() -> None:
+    """What takes a millisecond and needs no configuration, done while that is still on its way."""
+    import fcntl  # noqa: F401
+    try:
+        become_subreaper()
+    except OSError:
+        return  # it is tried again, and reported, when there is somebody to report it for
+
+
 def become_subreaper() -> None:
     """The container's process becomes our child when the runtime's create ends.
 
