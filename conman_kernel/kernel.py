@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .slots.provider import Log
     from .slots.storage import StorageDriver
     from .slots.transport import ImageTransport
+    from .worker.client import Worker
 
 
 class Conman:
@@ -114,10 +115,9 @@ class Conman:
         from .images.parts import Parts
         from .images.service import Images
         from .store.blobs import Blobs
-        from .worker.client import Worker
 
         return Images(Parts(
-            layout=self.layout, database=self._index, locks=self._locks, blobs=Blobs(self.layout), worker=Worker(),
+            layout=self.layout, database=self._index, locks=self._locks, blobs=Blobs(self.layout), worker=_worker,
             storage=self._driver, default_storage=self.config.text("storage.driver"), transport=self._transport,
             short_names=self.config.texts("short_names"), keep_blobs=self.config.switch("keep_blobs"),
             parallel=self.config.number("pull.parallel"), log=self.log))
@@ -159,3 +159,9 @@ class Conman:
         return frozenset(image.id for image in self.images.list()
                          if image.id.startswith(name.removeprefix("sha256:")) or name in image.names
                          or any(n.endswith("/" + name) or n.rpartition(":")[0].endswith("/" + name) for n in image.names))
+
+
+def _worker() -> Worker:
+    from .worker.client import Worker
+
+    return Worker()

@@ -18,8 +18,11 @@ def environment() -> dict[str, str]:
 
 def boot_id() -> str:
     """The running kernel's boot id, a UUID (proc(5))."""
-    with open(BOOT_ID, encoding="ascii") as stream:
-        return stream.read().strip()
+    fd = os.open(BOOT_ID, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(fd, 128).decode("ascii").strip()
+    finally:
+        os.close(fd)
 
 
 def start_time(pid: int) -> int:

@@ -138,7 +138,7 @@ def _files(values: Values, changes: dict[str, object]) -> None:
 
         changes["devices"] = tuple(device(text) for text in values.many("device"))
     if values.given("shm-size"):
-        from ..containers.parse import size
+        from ..containers.sizes import size
 
         changes["shm_size"] = size(values.text("shm-size"))
 
@@ -151,7 +151,7 @@ def _from_here(text: str) -> str:
 
 def _limits(values: Values, changes: dict[str, object]) -> None:
     if any(values.given(name) for name in ("memory", "memory-swap", "memory-reservation")):
-        from ..containers.parse import size
+        from ..containers.sizes import size
 
         for name in ("memory", "memory-swap", "memory-reservation"):
             if values.given(name):

@@ -115,7 +115,7 @@ def _etc_files(context: Context, row: ContainerRow, options: ContainerOptions, f
 
 def with_defaults(context: Context, options: ContainerOptions) -> ContainerOptions:
     """The options with the configuration's defaults where the caller said nothing."""
-    from .parse import size
+    from .sizes import size
 
     config = context.config
     return options._replace(

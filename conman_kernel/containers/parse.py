@@ -14,43 +14,17 @@ from ..oci.runtime.capabilities import normalize
 from ..oci.runtime.options import Ulimit
 from ..oci.runtime.process import signal_number
 from ..record import Record
+from .sizes import decimal
 
-_UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
 _MAX = (1 << 63) - 1
 _LATER = "arrive with conman 0.2 (the release with volumes and networks)"
 ULIMITS = frozenset(("as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc",
                      "rss", "rtprio", "rttime", "sigpending", "stack"))
 
 
-def _decimal(text: str) -> float | None:
-    """A plain decimal such as ``1``, ``0.5``, ``.5``; None for anything else (signs, exponents, ``nan``, spaces)."""
-    whole, dot, part = text.partition(".")
-    if not (whole + part).isascii() or not (whole + part).isdigit() or (dot and not part) or len(text) > 32:
-        return None
-    return float(text)
-
-
-def size(text: str) -> int:
-    """``64m``, ``1g``, ``1.5GiB``, ``512`` -> bytes (units of 1024); ``-1`` -> -1, where it means unlimited."""
-    lowered = text.strip().lower()
-    if lowered == "-1":
-        return -1
-    number = lowered.rstrip("bigkmtp")
-    unit = lowered[len(number):]
-    for tail in ("ib", "b"):
-        if len(unit) > len(tail) and unit.endswith(tail):
-            unit = unit[:-len(tail)]
-            break
-    value = _decimal(number)
-    if value is None or unit not in _UNITS or value * _UNITS[unit] > _MAX:
-        raise InvalidInput(f"invalid size {text!r}: a number with b, k, m, g or t, such as 64m")
-    # Whole numbers stay exact above 2**53.
-    return int(number) * _UNITS[unit] if "." not in number else int(value * _UNITS[unit])
-
-
 def cpus(text: str) -> float:
     """``--cpus``: how many processors' time, ``0.5``, ``2``; at least 0.01."""
-    value = _decimal(text.strip())
+    value = decimal(text.strip())
     if value is None or not 0.01 <= value <= 1 << 20:
         raise InvalidInput(f"invalid number of CPUs {text!r}: at least 0.01, such as 0.5")
     return value

@@ -6,7 +6,7 @@ import posixpath
 
 from ..errors import InvalidInput
 from ..oci.runtime.options import Device, MountOption
-from .parse import size
+from .sizes import size
 
 _LATER = "named volumes arrive with conman 0.2 (the release with volumes and networks); use an absolute host path"
 _PROPAGATION = frozenset(("shared", "rshared", "slave", "rslave", "private", "rprivate"))

@@ -121,7 +121,7 @@ class Layers:
             blob_fd=blob, target_fd=target, media_type=plan.blob.media_type, whiteouts=whiteouts, cancel=self._cancel,
             merged=whole, base=plan.parent is None, progress=progress)
         try:
-            return self._parts.worker.unpack(request)
+            return self._parts.worker().unpack(request)
         except (InvalidInput, Unavailable) as error:
             if isinstance(error, DeadlineExceeded):
                 raise

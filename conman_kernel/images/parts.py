@@ -32,7 +32,7 @@ class Parts(Record):
     database: Index
     locks: Locks
     blobs: Blobs
-    worker: Worker
+    worker: Callable[[], Worker]
     storage: Callable[[str], StorageDriver]
     default_storage: str
     transport: Callable[[str, bool | None], ImageTransport]

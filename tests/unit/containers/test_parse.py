@@ -6,13 +6,14 @@ from typing import Callable
 import pytest
 
 from conman_kernel.containers import parse, parse_env, parse_mounts
+from conman_kernel.containers.sizes import size
 from conman_kernel.errors import InvalidInput, NotFound
 from conman_kernel.oci.runtime.options import Device, MountOption, Ulimit
 
 GOOD: list[tuple[Callable[[str], object], str, object]] = [
-    (parse.size, "64m", 64 << 20), (parse.size, "1G", 1 << 30), (parse.size, "512", 512), (parse.size, "1.5k", 1536),
-    (parse.size, "2GiB", 2 << 30), (parse.size, "2gb", 2 << 30), (parse.size, "10b", 10), (parse.size, "-1", -1),
-    (parse.size, "9007199254740993", 9007199254740993),
+    (size, "64m", 64 << 20), (size, "1G", 1 << 30), (size, "512", 512), (size, "1.5k", 1536),
+    (size, "2GiB", 2 << 30), (size, "2gb", 2 << 30), (size, "10b", 10), (size, "-1", -1),
+    (size, "9007199254740993", 9007199254740993),
     (parse.cpus, "0.5", 0.5), (parse.cpus, "2", 2.0), (parse.cpus, ".5", 0.5),
     (parse.pids_limit, "10", 10), (parse.pids_limit, "-1", 0), (parse.pids_limit, "0", 0),
     (parse.oom_score_adj, "-500", -500), (parse.cpuset, "0-3,7", "0-3,7"),
@@ -42,7 +43,7 @@ GOOD: list[tuple[Callable[[str], object], str, object]] = [
 ]
 
 BAD: list[tuple[Callable[[str], object], str]] = [
-    *[(parse.size, t) for t in ("", "m", "1x", "-2", "1e3", "nan", "1 m", "9" * 30, "1.m", "\uff11m", "+5", "0x10")],
+    *[(size, t) for t in ("", "m", "1x", "-2", "1e3", "nan", "1 m", "9" * 30, "1.m", "\uff11m", "+5", "0x10")],
     *[(parse.cpus, t) for t in ("", "0", "-1", "inf", "nan", "1e3", "0.001")],
     *[(parse.pids_limit, t) for t in ("", "-2", "x", "1_0")],
     *[(parse.ulimit, t) for t in ("", "nofile", "nofile=", "nope=1", "nofile=2:1", "nofile=-1:5", "nofile=a:b", "nofile=1:2:3")],

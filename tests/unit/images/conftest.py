@@ -203,7 +203,7 @@ class Bench:
         self.shelf = Shelf()
         self.driver = Folders(root / "driver", independent=independent)
         self.parts = Parts(
-            layout=self.layout, database=self.index, locks=Locks(self.layout), blobs=self.blobs, worker=Worker(),
+            layout=self.layout, database=self.index, locks=Locks(self.layout), blobs=self.blobs, worker=Worker,
             storage=lambda name: {"folders": self.driver}[name], default_storage="folders",
             transport=lambda scheme, tls_verify: self.shelf, short_names=("docker.io/library",), keep_blobs=keep_blobs,
             parallel=3, log=logging.getLogger("conman-test"))
