@@ -1,6 +1,7 @@
 """The SQLite index: who exists, by what name, in what state.
 
-WAL, explicit ``BEGIN IMMEDIATE`` for every change, one connection per operation (none crosses a thread or fork).
+WAL, explicit ``BEGIN IMMEDIATE`` for every change. One connection rests between the operations of the thread that came first; any
+other operation (of another thread, within another one) opens its own. None crosses a thread or fork.
 No transaction is open while a runtime or a registry is waited for.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-from _thread import allocate_lock
+from _thread import allocate_lock, get_ident
 from contextlib import contextmanager
 from typing import Iterator
 
@@ -26,12 +27,16 @@ CHECKPOINT_PAGES = 200
 
 
 class Index:
-    """The index of one store. Thread-safe: every operation opens a connection of its own."""
+    """The index of one store. Thread-safe: no two operations under way share a connection."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
-        # Closing the last connection writes the WAL back and syncs it: this one keeps that from every single operation.
+        # Closing the last connection writes the WAL back and syncs it: the resting one keeps that from every single operation,
+        # and spares its own thread the opening.
         self._anchor: sqlite3.Connection | None = None
+        self._home = (0, 0)
+        self._lent = False
+        self._inherited: list[sqlite3.Connection] = []
         self._anchoring = allocate_lock()
 
     @contextmanager
@@ -47,7 +52,7 @@ class Index:
         except sqlite3.Error as error:
             raise self._failure(error) from error
         finally:
-            connection.close()
+            self._give_back(connection)
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
@@ -63,22 +68,43 @@ class Index:
         except sqlite3.Error as error:
             raise self._failure(error) from error
         finally:
-            connection.close()
+            self._give_back(connection)
 
     def close(self) -> None:
         """Give the resting connection back. May be called twice; the index goes on working."""
         with self._anchoring:
-            anchor, self._anchor = self._anchor, None
-        if anchor is not None:
+            anchor, self._anchor, lent, self._lent = self._anchor, None, self._lent, False
+        if anchor is not None and not lent:
             anchor.close()
 
     def _connect(self) -> sqlite3.Connection:
+        here = (os.getpid(), get_ident())
         with self._anchoring:
+            if self._anchor is not None and self._home[0] != here[0]:
+                self._inherited.append(self._anchor)  # of the process that forked: neither used nor closed here
+                self._anchor, self._lent = None, False
             if self._anchor is None:
                 if not os.path.exists(self._layout.index):
                     self._layout.ensure(self._layout.root)
-                self._anchor = self._open(migrate=True)
+                self._anchor, self._home = self._open(migrate=True), here
+            if self._home == here and not self._lent:
+                self._lent = True
+                return self._anchor
         return self._open(migrate=False)
+
+    def _give_back(self, connection: sqlite3.Connection) -> None:
+        """End whatever transaction is left, and let the connection rest or go."""
+        with self._anchoring:
+            resting = connection is self._anchor
+            if resting:
+                self._lent = False
+                try:
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+                except sqlite3.Error:
+                    self._anchor, resting = None, False  # a damaged file: the next operation opens anew, and says so
+        if not resting:
+            connection.close()
 
     def _open(self, *, migrate: bool) -> sqlite3.Connection:
         try:

@@ -350,3 +350,49 @@ def test_somebody_else_cannot_make_a_root_here(tmp_path: Path) -> None:
         os.close(fd)
     assert done.returncode == 0, done.stderr
     assert all("Permission denied" in line for line in done.stdout.splitlines()) and os.listdir(tmp_path) == []
+
+
+def test_the_resting_connection_is_lent_to_one_operation_at_a_time(index: Index) -> None:
+    with index.read() as first:
+        pass
+    with index.read() as second:
+        assert second is first, "it rests between the operations of one thread"
+        assert second.execute("SELECT count(*) FROM blobs").fetchone()[0] == 0
+        with index.write() as within:
+            assert within is not second
+            within.execute("INSERT INTO blobs VALUES ('a', 1, 'x')")
+        with index.read() as again:
+            assert again not in (second, within), "the one that was given back within was not the resting one"
+        assert second.execute("SELECT count(*) FROM blobs").fetchone()[0] == 0, "one consistent state"
+    with index.read() as third:
+        assert third is first and third.execute("SELECT count(*) FROM blobs").fetchone()[0] == 1
+    seen: list[object] = []
+
+    def elsewhere() -> None:
+        with index.read() as connection:
+            seen.append(connection)
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join(LONG)
+    assert len(seen) == 1 and seen[0] is not first
+
+
+def test_a_fork_uses_no_connection_of_its_parents(index: Index) -> None:
+    with index.read() as resting:
+        pass
+    child = os.fork()
+    if child == 0:
+        with index.read() as connection:
+            os._exit(0 if connection is not resting else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    with index.read() as connection:
+        assert connection is resting
+
+
+def test_closing_within_an_operation_lets_it_end(index: Index) -> None:
+    with index.write() as connection:
+        connection.execute("INSERT INTO blobs VALUES ('a', 1, 'x')")
+        index.close()
+    with index.read() as connection:
+        assert connection.execute("SELECT count(*) FROM blobs").fetchone()[0] == 1
