@@ -36,8 +36,8 @@ check: setup-dev ## ruff, mypy --strict, architecture and docs tests
 bench: setup-dev ## ratios against podman and bare runc, measured in one run; asserts nothing
 	@$(ROOT) $(BIN)/python benchmarks/run.py $(ARGS)
 
-stress: setup-dev ## the integration tests again and again (ROUNDS=3), until one fails
-	@for i in $$(seq $${ROUNDS:-3}); do echo "== round $$i"; $(ROOT) $(BIN)/pytest --installed -q -x -m integration $(ARGS); done
+stress: setup-dev ## the long versions, and the integration tests again and again (ROUNDS=3), until one fails
+	@for i in $$(seq $${ROUNDS:-3}); do echo "== round $$i"; $(ROOT) CONMAN_STRESS=1 $(BIN)/pytest --installed -q -x -m "integration or stress" $(ARGS); done
 
 docs: setup-dev ## run every command block and example of README and docs/
 	@$(ROOT) $(BIN)/pytest --installed -q tests/docs

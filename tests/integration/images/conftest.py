@@ -41,7 +41,7 @@ class Store:
         self.transport = conman_registry_pull.conman_image_transport().open(self._context("registry-pull"))
         self.parts = Parts(
             layout=self.layout, database=self.index, locks=Locks(self.layout), blobs=Blobs(self.layout),
-                worker=Worker(),
+                worker=Worker,
             storage=self.driver, default_storage=default, transport=lambda scheme, tls_verify: self.transport,
             short_names=("docker.io/library",), keep_blobs=True, parallel=3, log=logging.getLogger("conman-test"))
         self.images = Images(self.parts)

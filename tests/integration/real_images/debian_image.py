@@ -37,7 +37,7 @@ IMAGES = ("latest", "arm", "index", "nowhere", "on-a-file")
 """What the layout holds: the image, another platform's, an index of both, and two with a working folder that is not there."""
 CONFIG = {
     "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "GREETING=hello world"],
-    "WorkingDir": "/srv/work", "Entrypoint": ["/usr/local/bin/entry"], "Cmd": ["default"],
+    "WorkingDir": "/srv/job", "Entrypoint": ["/usr/local/bin/entry"], "Cmd": ["default"],
     "StopSignal": "SIGUSR1", "Labels": {"org.example.made-by": "test"}, "ExposedPorts": {"80/tcp": {}},
 }
 ENTRY = b"""#!/bin/bash
@@ -112,7 +112,7 @@ def change(root: Path) -> None:
         groups.write("app:x:1000:\nhelpers:x:2000:app\n")
     (root / "home/app").mkdir(mode=0o700)
     os.chown(root / "home/app", 1000, 1000)
-    (root / "srv/work").mkdir()
+    (root / "srv/job").mkdir()
     (root / "usr/local/bin/entry").write_bytes(ENTRY)
     (root / "usr/local/bin/entry").chmod(0o755)
 

@@ -143,12 +143,12 @@ def test_the_same(case: str, conman: Command, podman: Podman, name: str) -> None
 
 
 def test_vfs_runs_it_too(each: Command, name: str) -> None:
-    assert each.ok("run", "--rm", "--network", "none", name) == "entry default as app in /srv/work\n"
+    assert each.ok("run", "--rm", "--network", "none", name) == "entry default as app in /srv/job\n"
     assert each.ok("run", "--rm", "--network", "none", name, "/opt/special/id-setuid", "-un") == "root\n"
 
 
 MISSING = {
-    "missing": ("--workdir", "/missing"), "missing deeper": ("--workdir", "/srv/work/missing/deeper"),
+    "missing": ("--workdir", "/missing"), "missing deeper": ("--workdir", "/srv/job/missing/deeper"),
     "a file": ("--workdir", "/etc/passwd"), "below a file": ("--workdir", "/etc/passwd/x"),
 }
 

@@ -104,7 +104,7 @@ def test_every_source_gives_it(source: str, fresh: Command, conman: Command, reg
     assert (document["Digest"] == digest) is not docker
     config = document["Config"]
     assert isinstance(config, dict)
-    assert (config["User"], config["StopSignal"], config["WorkingDir"]) == ("app", "SIGUSR1", "/srv/work")
+    assert (config["User"], config["StopSignal"], config["WorkingDir"]) == ("app", "SIGUSR1", "/srv/job")
     names = {"tag": name, "short name": name, "index": f"{registry.host}/debian:index", "token": guarded,
              "docker": f"{registry.host}/debian:v2s2", "folder": "localhost/latest:latest", "archive": "localhost/box:1"}
     assert document["RepoTags"] == ([names[source]] if source in names else [])
