@@ -216,7 +216,7 @@ def context(name):
 modules = {"overlay-storage": conman_overlay_storage, "vfs-storage": conman_vfs_storage}
 storage = modules[driver].conman_storage_driver().open(context(driver))
 transport = conman_registry_pull.conman_image_transport().open(context("registry-pull"))
-Images(Parts(layout=layout, database=Index(layout), locks=Locks(layout), blobs=Blobs(layout), worker=Worker(),
+Images(Parts(layout=layout, database=Index(layout), locks=Locks(layout), blobs=Blobs(layout), worker=Worker,
     storage=lambda _: storage, default_storage=driver, transport=lambda a, b: transport, short_names=(),
     keep_blobs=False, parallel=3, log=log)).pull(name)
 # ru_maxrss would count what the process that started this one had in memory when it did so.
