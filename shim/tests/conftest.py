@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Iterator
 
@@ -30,13 +31,14 @@ def parsed(packet: bytes) -> tuple[str, dict[str, str]]:
 class Client:
     """One connection to the attach socket."""
 
-    def __init__(self, path: str, flags: int = 7, version: int = 1) -> None:
+    def __init__(self, path: str, flags: int = 7, version: int = 1, *, fds: tuple[int, ...] = (), hello: bool = True) -> None:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket.settimeout(PATIENCE)
         folder = os.open(os.path.dirname(path), os.O_RDONLY)
         self.socket.connect(f"/proc/self/fd/{folder}/{os.path.basename(path)}")
         os.close(folder)
-        self.socket.send(bytes((1, version, flags)))
+        if hello:
+            socket.send_fds(self.socket, [bytes((1, version, flags))], fds)
 
     def frame(self) -> tuple[int, bytes]:
         """The next one; (0, b"") at the end."""
@@ -118,7 +120,12 @@ class Rig:
         self.control.send(b"config\0" + b"".join(os.fsencode(r) + b"\0" for r in records))
 
     def heard(self) -> tuple[str, dict[str, str]]:
-        """The next message; ("", {}) at the end."""
+        """The next message but `listening`; ("", {}) at the end."""
+        name, records = self.heard_next()
+        return self.heard() if name == "listening" else (name, records)
+
+    def heard_next(self) -> tuple[str, dict[str, str]]:
+        """As :meth:`heard`, with `listening`."""
         packet = self.control.recv(1 << 18)
         return parsed(packet) if packet else ("", {})
 
@@ -147,9 +154,15 @@ class Rig:
         """A second shim for the same files."""
         return Rig(self.folder)
 
-    def client(self, flags: int = 7, *, version: int = 1, path: str = "") -> Client:
-        """Connect and say hello."""
-        client = Client(path or self.path("attach.sock"), flags, version)
+    def client(self, flags: int = 7, *, version: int = 1, path: str = "", fds: tuple[int, ...] = ()) -> Client:
+        """Connect and say hello. ``fds`` go with it."""
+        client = Client(path or self.path("attach.sock"), flags, version, fds=fds)
+        self.clients.append(client)
+        return client
+
+    def stranger(self) -> Client:
+        """Connect and say nothing a shim knows."""
+        client = Client(self.path("attach.sock"), hello=False)
         self.clients.append(client)
         return client
 
@@ -159,6 +172,40 @@ class Rig:
         kind, _ = client.frame()
         assert kind == 0x81
         return client
+
+    def welcomed(self, flags: int, *fds: int) -> tuple[Client, int]:
+        """Join; with the flags of the welcome."""
+        client = self.client(flags, fds=fds)
+        kind, payload = client.frame()
+        assert kind == 0x81, (kind, payload)
+        return client, payload[1]
+
+    def cpu_while_idle(self) -> float:
+        """Seconds of processor time that the shim takes while nothing happens."""
+        def used() -> float:
+            fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
+            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        select.select([self.handle], [], [], 0.3)  # let what is under way settle
+        before = used()
+        select.select([self.handle], [], [], 0.5)
+        return used() - before
+
+    def pipes(self) -> set[str]:
+        """The pipes that the shim holds, as /proc names them."""
+        found = set()
+        for fd in os.listdir(f"/proc/{self.pid}/fd"):
+            try:
+                found.add(os.readlink(f"/proc/{self.pid}/fd/{fd}"))
+            except FileNotFoundError:
+                continue  # closed this very moment
+        return found
+
+    def lets_go_of(self, *names: str) -> None:
+        """Wait until the shim holds none of these."""
+        deadline = time.monotonic() + PATIENCE
+        while set(names) & self.pipes():
+            assert time.monotonic() < deadline, "it still holds them"
+            select.select([self.handle], [], [], 0.01)
 
     def gone(self) -> None:
         """Wait for the end of the shim's process (or of what it became)."""

@@ -1,6 +1,8 @@
 """A runtime for tests: starts a program as an OCI runtime's create would, and leaves.
 
-usage: fake_runtime.py PID_FILE [--console SOCKET] [--fail STATUS TEXT] [--no-pid] [--hang SECONDS] -- PROGRAM...
+usage: fake_runtime.py PID_FILE [--console SOCKET] [--fail STATUS TEXT] [--no-pid] [--hang SECONDS] [--until FILE STATUS] -- PROGRAM...
+
+--until: go on beside the program until the file is there, then end with the status.
 """
 
 import array
@@ -13,6 +15,7 @@ arguments = sys.argv[1:]
 pid_file = arguments.pop(0)
 console = ""
 write_pid = True
+until, status = "", 0
 while arguments[0] != "--":
     word = arguments.pop(0)
     if word == "--console":
@@ -23,6 +26,8 @@ while arguments[0] != "--":
         sys.exit(status)
     elif word == "--no-pid":
         write_pid = False
+    elif word == "--until":
+        until, status = arguments.pop(0), int(arguments.pop(0))
     elif word == "--hang":
         select.select([], [], [], float(arguments.pop(0)))
 program = arguments[1:]
@@ -48,4 +53,6 @@ if child == 0:
 if write_pid:
     with open(pid_file, "w") as file:
         file.write(str(child))
-os._exit(0)
+while until and not os.path.exists(until):
+    select.select([], [], [], 0.01)
+os._exit(status)

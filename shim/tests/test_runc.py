@@ -24,6 +24,7 @@ class Runc:
         self.rig = rig
         self.bundle = folder / "bundle"
         self.root = folder / "runc"
+        self.limit = 0
         self.name = f"shim-test-{os.getpid()}-{folder.name}"
         binaries = self.bundle / "rootfs" / "bin"
         binaries.mkdir(parents=True)
@@ -48,6 +49,8 @@ class Runc:
             "linux": {"namespaces": [{"type": t} for t in ("pid", "mount", "ipc", "uts", "network")],
                       "cgroupsPath": f"/{self.name}"},
         }
+        if self.limit:
+            spec["linux"]["resources"] = {"memory": {"limit": self.limit, "swap": self.limit}}
         (self.bundle / "config.json").write_text(json.dumps(spec))
         console = self.rig.path("console")
         argv = self.command("create", "--bundle", str(self.bundle), "--pid-file", self.rig.path("pid"))
@@ -173,3 +176,62 @@ def test_exec_even_one_that_ends_at_once_loses_nothing(rig, runc: Runc, folder: 
         assert second.exited()["code"] == "4"
     finally:
         second.close()
+
+
+def test_an_execs_output_comes_before_the_runtimes_exec_has_ended(rig, runc: Runc, folder: Path) -> None:
+    runc.create("sleep", "100")
+    rig.created()
+    runc.start()
+    process = folder / "process.json"
+    process.write_text(json.dumps({"terminal": False, "user": {"uid": 0, "gid": 0}, "cwd": "/", "env": ["PATH=/bin"],
+                                   "args": ["sh", "-c", "echo early; cat; exit 4"]}))
+    inner = folder / "exec"
+    inner.mkdir()
+    second = type(rig)(inner)
+    try:
+        # The runtime's command goes on until the output is here: so it came while that ran.
+        command = runc.command("exec", "--detach", "--process", str(process), "--pid-file", second.path("pid"), runc.name)
+        second.configure(["sh", "-c", "\"$@\" && while ! test -e \"$0\"; do sleep 0.01; done", second.path("go"), *command], "stdin=1")
+        assert second.heard_next()[0] == "listening"
+        client = second.attach(15)
+        second.say("started")
+        client.send(STDIN, b"input\n")
+        assert client.until(b"input\n") == b"early\ninput\n"
+        (inner / "go").touch()
+        second.created()
+        client.send(STDIN_END)
+        assert client.output() == (b"", b"", (EXITED, b"\x04"))
+    finally:
+        second.close()
+
+
+def test_the_shim_is_in_the_cgroup_it_was_given_and_the_container_is_not(rig, runc: Runc) -> None:
+    pids = next(p for p in (Path("/sys/fs/cgroup/pids"), Path("/sys/fs/cgroup")) if (p / "cgroup.procs").exists())
+    own = pids / f"{runc.name}-shim"
+    own.mkdir()
+    try:
+        runc.create("sleep", "100", extra=(f"cgroup={own}",))
+        pid = rig.created()
+        runc.start()
+        assert (own / "cgroup.procs").read_text().split() == [str(rig.pid)]
+        assert f"/{runc.name}\n" in Path(f"/proc/{pid}/cgroup").read_text()
+        assert os.getsid(rig.pid) == rig.pid
+        os.kill(pid, 9)
+        rig.exited()
+        rig.say("done")
+        rig.gone()
+    finally:
+        own.rmdir()
+
+
+def test_out_of_memory_is_noted_by_the_cgroups_own_counter(rig, runc: Runc) -> None:
+    memory = Path("/sys/fs/cgroup/memory")
+    events = memory / runc.name / "memory.oom_control"
+    if not (memory / "memory.limit_in_bytes").exists():
+        events = Path("/sys/fs/cgroup") / runc.name / "memory.events"
+    runc.limit = 8 * 1024 * 1024
+    runc.create("sh", "-c", "x=aaaaaaaa; while :; do x=$x$x; done", extra=(f"oom_files={events}",))
+    rig.created()
+    runc.start()
+    told = rig.exited()
+    assert (told["code"], told["oom"]) == ("137", "1")

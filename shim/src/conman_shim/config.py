@@ -44,9 +44,12 @@ class Config:
         self.console_socket = one(b"console_socket", b"")
         self.log_driver = one(b"log_driver", b"cri")
         self.log_path = one(b"log_path", b"")
+        self.log_size = int(one(b"log_size", b"0"))
+        self.log_files = int(one(b"log_files", b"2"))
         self.terminal = one(b"terminal", b"0") == b"1"
         self.stdin = one(b"stdin", b"0") == b"1"
         self.stdin_once = one(b"stdin_once", b"0") == b"1"
+        self.sessions = int(one(b"sessions", b"32"))
         self.rows = int(one(b"rows", b"0"))
         self.columns = int(one(b"columns", b"0"))
         self.cgroup = found.get(b"cgroup", [])

@@ -1,4 +1,4 @@
-"""How it ended: wait status, out of memory, the exit file, and handing over to the clean-up command."""
+"""How it ended: wait status, the exit file, and handing over to the clean-up command."""
 
 from __future__ import annotations
 
@@ -42,21 +42,6 @@ def is_our_child(pid: int) -> bool:
     except ChildProcessError:
         return False
     return True
-
-
-def out_of_memory(files: list[bytes]) -> bool:
-    """True where one of these cgroup files (``memory.events``, ``memory.oom_control``) counts an ``oom_kill``."""
-    for path in files:
-        try:
-            with open(path, "rb", buffering=0) as file:
-                content = file.read(4096)
-        except OSError:
-            continue  # the cgroup is gone, or has no such controller
-        for line in (content or b"").splitlines():
-            key, _, value = line.partition(b" ")
-            if key == b"oom_kill" and value.strip().isdigit() and int(value) > 0:
-                return True
-    return False
 
 
 def write_exit_file(config: Config, ending: Ending) -> None:

@@ -17,6 +17,8 @@ WANTS_STDIN = 1
 WANTS_STDOUT = 2
 WANTS_STDERR = 4
 FOREGROUND = 8
+PASSES = (16, 32, 64)
+"""A descriptor for stdin, stdout, stderr comes with the hello."""
 
 WELCOME = 0x81
 REFUSED = 0x82
@@ -25,9 +27,13 @@ STDERR = 0x84
 EXITED = 0x85
 DROPPED = 0x86
 WINDOW = 0x87
+BROKEN = 0x88
 
 TERMINAL = 1
 STDIN_OPEN = 2
+IN_FOREGROUND = 4
+TOOK = (8, 16, 32)
+"""The descriptor for stdin, stdout, stderr was taken."""
 
 
 def number(value: int) -> bytes:

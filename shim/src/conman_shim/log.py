@@ -19,10 +19,11 @@ class CriLog:
     """
 
     def __init__(self, path: bytes) -> None:
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._second = -1
         self._stamp = b""
-        self._torn = False
+        size = os.fstat(self._fd).st_size
+        self._torn = size > 0 and os.pread(self._fd, 1, size - 1) != b"\n"  # a shim was killed in the middle of a record
         self.lost = 0
         """Bytes of log that could not be written."""
         self.why = ""
@@ -47,7 +48,7 @@ class CriLog:
         self._append(parts)
 
     def _append(self, parts: list[bytes]) -> None:
-        # Gathered by the kernel: joining such big pieces costs more than reading, formatting and writing them.
+        """Whole records. Gathered by the kernel: joining such big pieces costs more than reading, formatting and writing them."""
         if self._torn:
             parts.insert(0, b"\n")
         size = sum(map(len, parts))
@@ -78,3 +79,19 @@ class NoLog:
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+def open_log(driver: bytes, path: bytes, size: int, files: int) -> CriLog | NoLog:
+    """The log of a driver.
+
+    :param size: bytes after which the file is rotated; 0: never.
+    :param files: how many files there are then, with the current one.
+    :raises OSError: the file cannot be opened.
+    """
+    if driver != b"cri":
+        return NoLog()
+    if size <= 0:
+        return CriLog(path)
+    from .rotation import RotatedLog
+
+    return RotatedLog(path, size, files)

@@ -17,13 +17,21 @@ READ = select.EPOLLIN
 WRITE = select.EPOLLOUT
 
 
+class Timer:
+    """A call that is to come; :meth:`Loop.cancel` takes it back."""
+
+    def __init__(self, at: float, callback: Callable[[], None]) -> None:
+        self.at = at
+        self.callback = callback
+
+
 class Loop:
     """Handlers by descriptor. A handler gets the epoll events; it may add and remove any."""
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._handlers: dict[int, Callable[[int], None]] = {}
-        self._timers: list[tuple[float, Callable[[], None]]] = []
+        self._timers: list[Timer] = []
 
     def add(self, fd: int, events: int, handler: Callable[[int], None]) -> None:
         self._epoll.register(fd, events)
@@ -37,25 +45,32 @@ class Loop:
         if self._handlers.pop(fd, None) is not None:
             self._epoll.unregister(fd)
 
-    def after(self, seconds: float, callback: Callable[[], None]) -> None:
+    def after(self, seconds: float, callback: Callable[[], None]) -> Timer:
         """Call back once, some seconds from now."""
-        self._timers.append((time.monotonic() + seconds, callback))
+        timer = Timer(time.monotonic() + seconds, callback)
+        self._timers.append(timer)
+        return timer
+
+    def cancel(self, timer: Timer | None) -> None:
+        """Take it back. One that has been, or None, is no error."""
+        if timer in self._timers:
+            self._timers.remove(timer)
 
     def turn(self) -> None:
         """Wait for one batch of events or timers and handle it."""
         wait = -1.0
         if self._timers:
-            wait = max(0.0, min(at for at, _ in self._timers) - time.monotonic())
+            wait = max(0.0, min(timer.at for timer in self._timers) - time.monotonic())
         for fd, events in self._epoll.poll(wait):
             handler = self._handlers.get(fd)
             if handler is not None:
                 handler(events)
         if self._timers:
             now = time.monotonic()
-            due = [entry for entry in self._timers if entry[0] <= now]
-            for entry in due:
-                self._timers.remove(entry)
-                entry[1]()
+            for timer in [timer for timer in self._timers if timer.at <= now]:
+                if timer in self._timers:  # not cancelled by one before it
+                    self._timers.remove(timer)
+                    timer.callback()
 
 
 def signal_pipe(numbers: tuple[int, ...]) -> int:

@@ -1,11 +1,16 @@
-"""One connection on the attach socket: its frames, its queue, its end."""
+"""One connection on the attach socket: its frames, what lies for it, its passed descriptors, its end."""
 
 from __future__ import annotations
 
 import _socket
+import os
+import sys
 
 from . import frames
+from .direct import DirectInput, DirectOutput, usable
+from .input import Input
 from .loop import READ, WRITE, Loop
+from .outbox import Outbox
 
 TYPE_CHECKING = False  # typing itself would cost 1 MB of memory a container
 if TYPE_CHECKING:
@@ -24,38 +29,66 @@ LINGER_SECONDS = 5.0
 """How long a session that is let go may take for what is left for it, unless it is the foreground's."""
 
 _BATCH = 16
+_FRAMES = {1: (frames.WANTS_STDOUT, bytes((frames.STDOUT,))), 2: (frames.WANTS_STDERR, bytes((frames.STDERR,)))}
 
 
 class Session:
-    """A client. Closed by itself when the peer is gone; then its owner hears of it."""
+    """A client. Closed by itself when the peer is gone; then its owner hears of it.
+
+    :ivar foreground: it pushes back instead of being dropped; set by the owner.
+    :ivar feeding: it feeds the container's input; set by the owner.
+    :ivar passed: descriptors that came with the hello and were neither taken nor closed yet.
+    """
 
     def __init__(self, loop: Loop, connection: _socket.socket, owner: Sessions) -> None:
         self._loop = loop
         self._connection = connection
         self._owner = owner
-        self._queue: list[bytes] = []
-        self._lying = 0
-        self._writing = False
-        self._finished = False
+        self._outbox = Outbox(connection)
+        self._outputs: dict[int, DirectOutput] = {}
+        self._source: DirectInput | None = None
+        self._last = b""
+        self._writing = self._finished = self._full = False
         self._owed = 0
         self._window = WINDOW
-        self._flags = -1
+        self.flags = -1
         self.version = 0
-        self.detached = False
-        self.full = False
+        self.passed: list[int] = []
+        self.detached = self.foreground = self.feeding = False
         loop.add(connection.fileno(), READ, self._ready)
 
-    @property
-    def foreground(self) -> bool:
-        return self._flags > 0 and bool(self._flags & frames.FOREGROUND)
+    def wants(self, stream: int) -> bool:
+        """This output is to be given to it."""
+        return self.flags > 0 and bool(self.flags & _FRAMES[stream][0])
 
-    @property
-    def wants_stdin(self) -> bool:
-        return self._flags > 0 and bool(self._flags & frames.WANTS_STDIN)
+    def direct(self, stream: int) -> DirectOutput | None:
+        """The pipe that it passed for this output; None: it gets it in frames, or not at all."""
+        return self._outputs.get(stream)
 
-    def welcome(self, *, terminal: bool, stdin_open: bool) -> None:
-        """Answer the hello."""
-        flags = terminal * frames.TERMINAL | stdin_open * frames.STDIN_OPEN
+    def full(self, stream: int) -> bool:
+        """It pushes back on this output."""
+        direct = self._outputs.get(stream)
+        return direct.full if direct is not None else self._full and self.wants(stream)
+
+    def take(self, target: Input | None) -> int:
+        """Take the passed descriptors that can be used.
+
+        :param target: where input goes; None: this session feeds none.
+        :returns: the flags of the welcome that name them.
+        """
+        taken = 0
+        announced = [number for number in (0, 1, 2) if self.flags & frames.PASSES[number]]
+        if len(announced) == len(self.passed):
+            for number, fd in zip(announced, tuple(self.passed)):
+                if usable(fd, number) and (target is not None if number == 0 else self.wants(number)):
+                    self.passed.remove(fd)
+                    self._carry(number, fd, target)
+                    taken |= frames.TOOK[number]
+        return taken
+
+    def welcome(self, flags: int) -> None:
+        """Answer the hello. Descriptors that were not taken are closed."""
+        self._close_passed()
         self._send(bytes((frames.WELCOME, frames.VERSION, flags)) + frames.number(WINDOW))
 
     def refuse(self, reason: str) -> None:
@@ -63,53 +96,96 @@ class Session:
         self._owner.refused(self)
         self.finish(bytes((frames.REFUSED,)) + reason.encode())
 
-    def output(self, stream: int, data: bytes) -> None:
-        """A piece of output, at most 64 KiB. May drop the session."""
-        if not self._flags & (frames.WANTS_STDOUT if stream == 1 else frames.WANTS_STDERR):
+    def output(self, stream: int, data: bytes, *, bounded: bool) -> None:
+        """A piece of output, at most 64 KiB. May drop the session.
+
+        :param bounded: False for what the pipes held at the process's end: no peer can have taken that in time.
+        """
+        wanted, head = _FRAMES[stream]
+        if not self.flags & wanted:
             return
-        if not self.foreground and self._lying + len(data) > QUEUE:
-            self._drop(f"this session was dropped: it left more than {QUEUE} bytes of output lying")
-            return
-        self._send(bytes((frames.STDOUT if stream == 1 else frames.STDERR,)), data)
+        direct = self._outputs.get(stream)
+        if direct is not None:
+            direct.write(data)
+        elif bounded and not self.foreground and self._outbox.lying + len(data) > QUEUE:
+            self.drop(f"this session was dropped: it left more than {QUEUE} bytes of output lying")
+        else:
+            self._send(head, data)
 
     def widen(self, count: int) -> None:
         """So much input was taken: the client may send as much again. Told in lumps, not for every key."""
         self._owed += count
-        if self._owed >= WINDOW // 8:
+        if self._owed >= WINDOW // 8 and not self._finished:
             self._window += self._owed
             self._send(bytes((frames.WINDOW,)) + frames.number(self._owed))
             self._owed = 0
 
+    def drop(self, reason: str) -> None:
+        """Let go now, with a reason."""
+        self._outbox.clear()
+        self._close_direct()
+        self._owner.refused(self)
+        self.finish(bytes((frames.DROPPED,)) + reason.encode())
+
     def finish(self, last: bytes, *, patient: bool = False) -> None:
-        """Say one last thing after all that is queued, then close.
+        """Say one last thing after all that is left for it, then close.
 
         :param patient: wait for the peer as long as it is there.
         """
         if self._finished:
             return
         self._finished = True
-        self._send(last)
-        if self._queue:
-            if not patient:
-                self._loop.after(LINGER_SECONDS, self.close)
-        else:
-            self.close()
+        self._close_passed()
+        self._last = last
+        self._say_last()
+        if not patient and self._connection.fileno() >= 0:
+            self._loop.after(LINGER_SECONDS, self.close)
 
     def close(self) -> None:
         """May be called twice."""
         fd = self._connection.fileno()
         if fd >= 0:
+            self._close_passed()
+            self._close_direct()
             self._loop.remove(fd)
             self._swallow()
             self._connection.close()
-            self._queue.clear()
+            self._outbox.clear()
             self._owner.gone(self)
 
-    def _drop(self, reason: str) -> None:
-        self._queue.clear()
-        self._lying = 0
-        self._owner.refused(self)
-        self.finish(bytes((frames.DROPPED,)) + reason.encode())
+    def _carry(self, number: int, fd: int, target: Input | None) -> None:
+        if number == 0:
+            assert target is not None
+            self._source = DirectInput(self._loop, fd, target)
+        else:
+            self._outputs[number] = DirectOutput(self._loop, fd, changed=self._direct_changed,
+                                                 broken=lambda errno: self._broken(number, errno))
+
+    def _broken(self, stream: int, errno: int) -> None:
+        self._send(bytes((frames.BROKEN, stream)) + frames.number(errno))
+
+    def _direct_changed(self) -> None:
+        self._owner.pressed()
+        self._say_last()
+
+    def _say_last(self) -> None:
+        if not self._last or not all(direct.drained for direct in self._outputs.values()):
+            return
+        last, self._last = self._last, b""
+        self._close_direct()
+        self._send(last)
+        if self._outbox.empty:
+            self.close()
+
+    def _close_passed(self) -> None:
+        while self.passed:
+            os.close(self.passed.pop())
+
+    def _close_direct(self) -> None:
+        for direct in self._outputs.values():
+            direct.close()
+        if self._source is not None:
+            self._source.close()
 
     def _swallow(self) -> None:
         # Closing with unread packets would make the peer's next receive fail (ECONNRESET) before it reads what is left.
@@ -119,30 +195,23 @@ class Session:
         except OSError:
             return
 
-    def _send(self, frame: bytes, data: bytes = b"") -> None:
+    def _send(self, head: bytes, data: bytes = b"") -> None:
         if self._connection.fileno() < 0:
             return
-        if not self._queue:
-            try:
-                self._connection.sendmsg((frame, data), (), _socket.MSG_NOSIGNAL)
-                return
-            except BlockingIOError:
-                pass  # queued below
-            except OSError:
-                self.close()
-                return
-        frame += data
-        self._queue.append(frame)
-        self._lying += len(frame)
+        try:
+            self._outbox.send(head, data)
+        except OSError:
+            self.close()
+            return
         self._watch()
 
     def _watch(self) -> None:
-        if self._writing != bool(self._queue):
-            self._writing = bool(self._queue)
+        if self._writing == self._outbox.empty:
+            self._writing = not self._outbox.empty
             self._loop.modify(self._connection.fileno(), READ | WRITE if self._writing else READ)
-        full = self.foreground and self._lying > (LOW if self.full else HIGH)
-        if full != self.full:
-            self.full = full
+        full = self.foreground and self._outbox.lying > (LOW if self._full else HIGH)
+        if full != self._full:
+            self._full = full
             self._owner.pressed()
 
     def _ready(self, events: int) -> None:
@@ -152,26 +221,19 @@ class Session:
             self._read()
 
     def _write(self) -> None:
-        done = 0
         try:
-            for frame in self._queue:
-                self._connection.send(frame, _socket.MSG_NOSIGNAL)
-                done += 1
-                self._lying -= len(frame)
-        except BlockingIOError:
-            pass  # the rest waits for the peer
+            self._outbox.flush()
         except OSError:
             self.close()
             return
-        del self._queue[:done]
         self._watch()
-        if self._finished and not self._queue:
+        if self._finished and not self._last and self._outbox.empty:
             self.close()
 
     def _read(self) -> None:
         for _ in range(_BATCH):
             try:
-                packet = self._connection.recv(1 + frames.PAYLOAD)
+                packet = self._connection.recv(1 + frames.PAYLOAD) if self.flags >= 0 else self._first()
             except BlockingIOError:
                 return
             except OSError:
@@ -183,12 +245,22 @@ class Session:
             if self._connection.fileno() < 0:
                 return
 
+    def _first(self) -> bytes:
+        packet, ancillary, _, _ = self._connection.recvmsg(1 + frames.PAYLOAD, _socket.CMSG_SPACE(12), _socket.MSG_CMSG_CLOEXEC)
+        for level, kind, data in ancillary:
+            if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
+                self.passed += [int.from_bytes(data[at:at + 4], sys.byteorder) for at in range(0, len(data) - 3, 4)]
+        if packet[:1] != bytes((frames.HELLO,)):
+            self._close_passed()
+        return packet
+
     def _heard(self, kind: int, payload: bytes) -> None:
         if self._finished:
             return
-        if kind == frames.HELLO and len(payload) >= 2 and self._flags < 0:
-            self.version, self._flags = payload[0], payload[1]
-            self._owner.hello(self)
+        if kind == frames.HELLO:
+            if len(payload) >= 2 and self.flags < 0:
+                self.version, self.flags = payload[0], payload[1]
+                self._owner.hello(self)
         elif kind == frames.DETACH:
             self.detached = True
             self.close()
@@ -196,6 +268,6 @@ class Session:
             if kind == frames.STDIN:
                 self._window -= len(payload)
                 if self._window < 0:
-                    self._drop("this session was dropped: it sent more input than its window allows")
+                    self.drop("this session was dropped: it sent more input than its window allows")
                     return
             self._owner.received(self, kind, payload)

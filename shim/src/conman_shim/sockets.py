@@ -6,6 +6,7 @@ import _socket
 import os
 
 _SUN_PATH = 107
+_WAITING = 64
 
 
 class BoundSocket:
@@ -25,7 +26,7 @@ class BoundSocket:
             self._socket.bind(b"/proc/self/fd/%d/%b" % (self._folder, self._name))
         finally:
             os.umask(mask)
-        self._socket.listen(16)
+        self._socket.listen(_WAITING)
 
     def fileno(self) -> int:
         return self._socket.fileno()

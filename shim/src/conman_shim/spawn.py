@@ -15,6 +15,8 @@ else:
 _PR_SET_CHILD_SUBREAPER = 36
 _F_SETPIPE_SZ = 1031
 _PIPE_SIZE = 1024 * 1024
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_KEPT = 1024 * 1024
 
 
 class Standard:
@@ -33,10 +35,22 @@ class Standard:
 def prepare() -> None:
     """What takes a millisecond and needs no configuration, done while that is still on its way."""
     import fcntl  # noqa: F401
+    _keep_memory()
     try:
         become_subreaper()
     except OSError:
         return  # it is tried again, and reported, when there is somebody to report it for
+
+
+def _keep_memory() -> None:
+    # Every piece of output is allocated and freed: giving the pages back and faulting them in again costs as much as the log.
+    try:
+        import _ctypes
+        mallopt = _ctypes.dlsym(_ctypes.dlopen(None, 0), "mallopt")  # type: ignore[arg-type]
+        for what in (_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD):
+            _ctypes.call_function(mallopt, (what, _KEPT))
+    except (ImportError, AttributeError, OSError):
+        return  # another C library
 
 
 def become_subreaper() -> None:

@@ -8,14 +8,13 @@ import time
 from .channel import Channel
 from .config import Config
 from .creation import Creation
-from .exit import Ending, exec_cleanup, is_our_child, out_of_memory, reap, write_exit_file
-from .log import CriLog, NoLog
+from .exit import Ending, exec_cleanup, is_our_child, reap, write_exit_file
+from .log import CriLog, NoLog, open_log
 from .loop import READ, Loop, signal_pipe
+from .oom import OomWatch
+from .process import Process
 from .session import LINGER_SECONDS
-from .sessions import Container, Sessions
-from .spawn import Standard, become_subreaper
-from .streams import PIECE, Input, Output
-from .terminal import resize
+from .spawn import become_subreaper
 
 TYPE_CHECKING = False  # typing itself would cost 1 MB of memory a container
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ class Refused(Exception):
         self.status = status
 
 
-class Supervisor(Container):
+class Supervisor:
     """The life of one container (PROTOCOL.md, "Life")."""
 
     def __init__(self, channel: Channel, config: Config) -> None:
@@ -45,17 +44,11 @@ class Supervisor(Container):
         self._config = config
         self._loop = Loop()
         self._reaped: dict[int, int] = {}
-        self._pid = 0
-        self._outputs: list[Output] = []
-        self._input: Input | None = None
-        self._early_input: list[bytes] = []
-        self._early_end = False
-        self._early_output = b""
         self._started = self._released = self._done = False
-        self._reading = False
         self._log: CriLog | NoLog = NoLog()
-        self._sessions = Sessions(self._loop, self, self._press)
-        self.terminal = config.terminal
+        self._oom = OomWatch(self._loop, config.oom_files)
+        self._process = Process(self._loop, config)
+        self._sessions = self._process.sessions
         self._loop.add(channel.fileno(), READ, self._told)
 
     def run(self) -> int:
@@ -64,21 +57,27 @@ class Supervisor(Container):
             self._prepare()
             self._create()
         except Refused as refusal:
-            self._channel.send(b"error", stage=refusal.stage.encode(), exit=refusal.status, text=str(refusal).encode())
-            return self._leave(1, clean=refusal.stage != "lock")
-        self._channel.send(b"created", pid=self._pid)
+            return self._refuse(refusal)
+        self._channel.send(b"created", pid=self._process.pid)
+        self._oom.watch()
         while not self._started and self._channel.open:
             self._loop.turn()
         if not self._started:
-            self.kill(_signal.SIGKILL)  # the kernel died, or gave up, between create and start
-        self._reading = True
-        for start in range(0, len(self._early_output), PIECE):
-            self._output(2, self._early_output[start:start + PIECE])
-        self._press()
-        while self._pid not in self._reaped:
+            self._process.kill(_signal.SIGKILL)  # the kernel died, or gave up, between create and start
+            self._process.flow()
+        while self._process.pid not in self._reaped:
             self._loop.turn()
         self._end()
         return self._leave(0, clean=True)
+
+    def _refuse(self, refusal: Refused) -> int:
+        text = str(refusal)
+        self._channel.send(b"error", stage=refusal.stage.encode(), exit=refusal.status, text=text.encode())
+        if self._started:
+            self._process.end()  # what was said early is the process's, or the runtime's; nobody else will give it out
+            self._log.close()
+        self._sessions.failed(text)
+        return self._leave(1, clean=refusal.stage != "lock")
 
     def _prepare(self) -> None:
         config = self._config
@@ -86,8 +85,7 @@ class Supervisor(Container):
         try:
             self._take_lock(config.lock)
             stage = "log"
-            if config.log_driver == b"cri":
-                self._log = CriLog(config.log_path)
+            self._log = open_log(config.log_driver, config.log_path, config.log_size, config.log_files)
             stage = "subreaper"
             become_subreaper()
             stage = "socket"
@@ -96,8 +94,10 @@ class Supervisor(Container):
             self._sessions.listen(config.socket)
         except OSError as error:
             raise Refused(stage, error.strerror or str(error)) from error
+        self._process.log = None if isinstance(self._log, NoLog) else self._log
         for folder in config.cgroup:
             self._enter_cgroup(folder)
+        self._channel.send(b"listening")
 
     def _take_lock(self, path: bytes) -> None:
         import fcntl
@@ -124,38 +124,21 @@ class Supervisor(Container):
             self._notice(f"the shim cannot enter {where}: {error.strerror}")
 
     def _create(self) -> None:
-        creation = Creation(self._loop, self._config, self._channel)
+        creation = Creation(self._loop, self._config, self._channel, self._process.stream)
         try:
-            standard = creation.run(self._reaped)
-            self._pid = creation.pid
-            if self._pid not in self._reaped and not is_our_child(self._pid):
+            creation.run(self._reaped)
+            if creation.pid not in self._reaped and not is_our_child(creation.pid):
                 raise Refused("create", "the runtime's process is not our child")
         except OSError as error:
             raise Refused("create", creation.said() or error.strerror or str(error), creation.status) from error
         finally:
             creation.close()
-        self._take_streams(standard)
-        self._early_output = creation.early
-
-    def _take_streams(self, standard: Standard) -> None:
-        terminal = self._config.terminal
-        for stream, fd in ((1, standard.stdout), (2, standard.stderr)):
-            if fd >= 0:
-                self._outputs.append(Output(self._loop, fd, stream, self._output, terminal=terminal))
-        if standard.stdin >= 0:
-            self._input = Input(self._loop, standard.stdin, terminal=terminal, consumed=self._sessions.consumed)
-            for data in self._early_input:
-                self._input.offer(data)
-            if self._early_end:
-                self._input.end()
+        self._process.reaped = creation.pid in self._reaped
+        self._process.created(creation.pid, creation.early)
 
     def _end(self) -> None:
-        self._reading = False
-        ending = Ending(self._reaped[self._pid], oom=out_of_memory(self._config.oom_files))
-        for output in self._outputs:
-            output.drain()
-        if self._input is not None:
-            self._input.close()
+        ending = Ending(self._reaped[self._process.pid], oom=self._oom.happened())
+        self._process.end()
         if self._log.lost:
             self._notice(f"{self._log.lost} bytes of log were lost: {self._log.why}")
         self._log.close()
@@ -192,59 +175,18 @@ class Supervisor(Container):
             self._channel.close()
             return
         name = message[0]
-        if name == b"started":
+        if name in (b"started", b"release"):
             self._started = True
-        elif name == b"release":
-            self._started = self._released = True
+            self._released |= name == b"release"
+            self._process.flow()
         elif name == b"done":
             self._done = True
 
     def _signalled(self, events: int) -> None:
         for number in os.read(self._signals, 4096):
             if number in _FORWARDED:
-                self.kill(number)
+                self._process.signal(number)
         for pid, status in reap().items():
-            if pid == self._pid or not self._pid:  # afterwards strays are reaped and forgotten
+            if pid == self._process.pid or not self._process.pid:  # afterwards strays are reaped and forgotten
                 self._reaped[pid] = status
-
-    def _output(self, stream: int, data: bytes) -> None:
-        self._log.write(stream, data)
-        self._sessions.output(stream, data)
-
-    def _press(self) -> None:
-        for output in self._outputs:
-            if self._reading and not self._sessions.pushing_back:
-                output.resume()
-            else:
-                output.pause()
-
-    # What a session may do to the container.
-
-    def stdin_open(self) -> bool:
-        return self._config.stdin and (self._input is None or self._input.open)
-
-    def feed(self, data: bytes) -> None:
-        if self._input is None:
-            self._early_input.append(data)
-        else:
-            self._input.offer(data)
-
-    def end_input(self) -> None:
-        if self._input is None:
-            self._early_end = True
-        else:
-            self._input.end()
-
-    def resize(self, rows: int, columns: int) -> None:
-        self._config.rows, self._config.columns = rows, columns
-        if self.terminal and self._outputs and self._outputs[0].fd >= 0:
-            resize(self._outputs[0].fd, rows, columns)
-
-    def kill(self, number: int) -> None:
-        """Send a signal to the main process. It is our child and not yet reaped, so its pid cannot be another's."""
-        if self._pid and self._pid not in self._reaped and 0 < number < 65:
-            os.kill(self._pid, number)
-
-    def session_left(self, *, detached: bool) -> None:
-        if self._config.stdin_once and not detached:
-            self.end_input()
+                self._process.reaped = bool(self._process.pid)

@@ -1,0 +1,184 @@
+"""Descriptors that a client passed: the shim carries the bytes of its pipes itself (PROTOCOL.md, "Descriptors")."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+
+from .input import Input
+from .loop import READ, WRITE, Loop
+from .output import PIECE, unread
+
+TYPE_CHECKING = False  # typing itself would cost 1 MB of memory a container
+if TYPE_CHECKING:
+    from typing import Callable
+
+_PIECES = 8
+_ACCESS = (os.O_RDONLY, os.O_WRONLY, os.O_WRONLY)
+
+
+def usable(fd: int, number: int) -> bool:
+    """True for a pipe that can be read (``number`` 0) or written (1, 2) and does not block: a shim must never wait for one."""
+    try:
+        flags = fcntl.fcntl(fd, fcntl.F_GETFL)
+        pipe = stat.S_ISFIFO(os.fstat(fd).st_mode)
+    except OSError:
+        return False
+    return pipe and bool(flags & os.O_NONBLOCK) and flags & os.O_ACCMODE in (_ACCESS[number], os.O_RDWR)
+
+
+class DirectOutput:
+    """The pipe that one output of the container goes to.
+
+    What it does not take lies here, one piece at most: :attr:`full` then tells the container's side to wait.
+
+    :param changed: called when :attr:`full` changed, or it was closed.
+    :param broken: called, before that, with the errno when nobody takes anything any more. Then it is closed.
+    """
+
+    def __init__(self, loop: Loop, fd: int, *, changed: Callable[[], None], broken: Callable[[int], None]) -> None:
+        self._loop = loop
+        self.fd = fd
+        self.full = False
+        self.spliced = True
+        """False once the kernel has refused to splice these two: they are read and written then."""
+        self._changed = changed
+        self._broken = broken
+        self._left: list[bytes] = []
+
+    @property
+    def drained(self) -> bool:
+        """Everything lies in the pipe, or never will."""
+        return not self._left
+
+    def write(self, data: bytes) -> None:
+        """Put it into the pipe; what does not fit follows as there is room. Thrown away once closed."""
+        if self.fd < 0:
+            return
+        self._left.append(data)
+        if not self.full:
+            self._flush()
+
+    def wait(self) -> None:
+        """Nothing fits now: be :attr:`full` until something does."""
+        if not self.full and self.fd >= 0:
+            self.full = True
+            self._loop.add(self.fd, WRITE, lambda events: self._flush())
+            self._changed()
+
+    def fail(self, error: OSError) -> None:
+        """Splicing failed: for good (EPIPE), or because the kernel cannot do it here."""
+        if isinstance(error, BrokenPipeError):
+            self._end(error.errno or 0)
+        else:
+            self.spliced = False
+            self._changed()
+
+    def close(self) -> None:
+        """Let go at once, whatever lies here. May be called twice."""
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            self._loop.remove(fd)
+            self._left.clear()
+            self.full = False
+            os.close(fd)
+
+    def _flush(self) -> None:
+        while self._left:
+            data = self._left[0]
+            try:
+                count = os.write(self.fd, data)
+            except BlockingIOError:
+                self.wait()
+                return
+            except OSError as error:
+                self._end(error.errno or 0)
+                return
+            if count < len(data):
+                self._left[0] = data[count:]
+            else:
+                self._left.pop(0)
+        if self.full:
+            self.full = False
+            self._loop.remove(self.fd)
+            self._changed()
+
+    def _end(self, number: int) -> None:
+        self.close()
+        self._broken(number)
+        self._changed()
+
+
+class DirectInput:
+    """The pipe that feeds the container's standard input; its end is the end of input."""
+
+    def __init__(self, loop: Loop, fd: int, target: Input) -> None:
+        self._loop = loop
+        self._fd = fd
+        self._target = target
+        self._spliced = True
+        self._resume()
+
+    def widen(self, count: int) -> None:
+        """Bytes that were offered are taken: :meth:`_resume` comes anyhow."""
+
+    def close(self) -> None:
+        """Let go at once; what lies in the pipe stays there. May be called twice."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            self._loop.remove(fd)
+            os.close(fd)
+
+    def _resume(self) -> None:
+        if self._fd < 0:
+            return
+        if not self._target.open:
+            self.close()
+        elif self._target.busy:
+            self._target.when_room(self._resume)
+        else:
+            self._loop.add(self._fd, READ, self._readable)
+
+    def _hold(self) -> None:
+        # Not listened to meanwhile: a source that is readable while the process takes nothing would be a busy loop.
+        self._loop.remove(self._fd)
+        self._target.when_room(self._resume)
+
+    def _readable(self, events: int) -> None:
+        target = self._target
+        for _ in range(_PIECES):
+            if not target.open:
+                self.close()
+                return
+            if target.busy:
+                self._hold()
+                return
+            try:
+                moved = self._move()
+            except BlockingIOError:
+                if unread(self._fd):
+                    self._hold()
+                return
+            except BrokenPipeError:  # the process does not read any more
+                target.close()
+                self.close()
+                return
+            except OSError:
+                if not self._spliced:
+                    raise
+                self._spliced = False  # the kernel cannot do it here
+                return
+            if not moved:
+                self.close()
+                target.end()
+            if moved < PIECE:
+                return
+
+    def _move(self) -> int:
+        if self._spliced:
+            return os.splice(self._fd, self._target.fd, PIECE, flags=os.SPLICE_F_NONBLOCK)
+        data = os.read(self._fd, PIECE)
+        if data:
+            self._target.offer(data, self)
+        return len(data)
