@@ -13,7 +13,7 @@ import pytest
 from conman_kernel.cancel import Cancel
 from conman_kernel.errors import Cancelled, DeadlineExceeded
 from conman_kernel.slots.attach import AttachRequest, End, Outcome
-from conman_pty_attach.attach import PtyAttach
+from conman_kernel.support.joined.loop import join
 
 
 def request(session, stdin: int = -1, stdout: int = -1, stderr: int = -1, *, forward: bool = False,
@@ -34,7 +34,7 @@ def test_streams_stay_apart_and_the_end_is_said(session, tmp_path: Path) -> None
     made.say(b"err", 2)
     made.exit()
     with open(tmp_path / "out", "wb") as out, open(tmp_path / "err", "wb") as err:
-        end = PtyAttach().run(request(made, stdout=out.fileno(), stderr=err.fileno()))
+        end = join(request(made, stdout=out.fileno(), stderr=err.fileno()))
     assert end == End(Outcome.EXITED)
     assert ((tmp_path / "out").read_bytes(), (tmp_path / "err").read_bytes()) == (b"out", b"err")
 
@@ -42,7 +42,7 @@ def test_streams_stay_apart_and_the_end_is_said(session, tmp_path: Path) -> None
 def test_a_broken_connection_is_lost(session) -> None:
     made = session()
     made.lose()
-    assert PtyAttach().run(request(made)) == End(Outcome.LOST, "broken")
+    assert join(request(made)) == End(Outcome.LOST, "broken")
 
 
 def test_input_is_carried_and_half_closed(session, tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_input_is_carried_and_half_closed(session, tmp_path: Path) -> None:
 
     beside(container)
     with open(tmp_path / "in", "rb") as stdin:
-        PtyAttach().run(request(made, stdin=stdin.fileno()))
+        join(request(made, stdin=stdin.fileno()))
     assert bytes(made.fed) == b"z" * 200_000
 
 
@@ -64,7 +64,7 @@ def test_detach_keys_mean_nothing_in_a_pipe(session, tmp_path: Path) -> None:
     made = session()
     beside(lambda: (made.wait(lambda: made.stdin_closed), made.exit()))
     with open(tmp_path / "in", "rb") as stdin:
-        assert PtyAttach().run(request(made, stdin=stdin.fileno())).outcome is Outcome.EXITED
+        assert join(request(made, stdin=stdin.fileno())).outcome is Outcome.EXITED
     assert bytes(made.fed) == b"\x10\x11"
 
 
@@ -81,7 +81,7 @@ def test_a_process_that_does_not_read_holds_up_input_only(session, tmp_path: Pat
 
     beside(container)
     with open(tmp_path / "in", "rb") as stdin, open(tmp_path / "out", "wb") as out:
-        PtyAttach().run(request(made, stdin=stdin.fileno(), stdout=out.fileno()))
+        join(request(made, stdin=stdin.fileno(), stdout=out.fileno()))
     assert len(made.fed) == 1000
     assert (tmp_path / "out").read_bytes() == b"still talking"
 
@@ -98,7 +98,7 @@ def test_where_nobody_reads_the_output_the_session_ends(session, kind: str, tmp_
     made.say(b"err", 2)
     made.say(b"x" * 100)
     with open(tmp_path / "err", "wb") as err, pytest.raises(BrokenPipeError):
-        PtyAttach().run(request(made, stdout=writer, stderr=err.fileno()))
+        join(request(made, stdout=writer, stderr=err.fileno()))
     os.close(writer)
     assert (tmp_path / "err").read_bytes() == b"err"
 
@@ -130,7 +130,7 @@ def test_a_slow_reader_gets_everything_and_delays_no_input(session, kind: str, t
         made.exit()
 
     helper = beside(container)
-    end = PtyAttach().run(request(made, stdin=stdin, stdout=writer))
+    end = join(request(made, stdin=stdin, stdout=writer))
     helper.join(20)
     assert end.outcome is Outcome.EXITED
     made.wait(lambda: len(got) == len(data))
@@ -145,9 +145,9 @@ def test_cancel_and_deadline(session) -> None:
     cancel = Cancel()
     cancel.cancel()
     with pytest.raises(Cancelled):
-        PtyAttach().run(request(made, cancel=cancel))
+        join(request(made, cancel=cancel))
     with pytest.raises(DeadlineExceeded):
-        PtyAttach().run(request(made, cancel=Cancel(0.05)))
+        join(request(made, cancel=Cancel(0.05)))
 
 
 def test_signals_are_forwarded_and_handlers_put_back(session) -> None:
@@ -164,7 +164,7 @@ def test_signals_are_forwarded_and_handlers_put_back(session) -> None:
     reader, writer = os.pipe()
     beside(lambda: (os.read(reader, 7), container()))
     made.say(b"running")
-    PtyAttach().run(request(made, stdout=writer, forward=True))
+    join(request(made, stdout=writer, forward=True))
     assert made.signals == [signal.SIGUSR1, signal.SIGTERM]
     assert {n: signal.getsignal(n) for n in before} == before
     os.close(reader)
@@ -175,7 +175,7 @@ def test_in_another_thread_no_handler_is_touched(session) -> None:
     made = session(stdin_open=False)
     made.exit()
     ends: list[End] = []
-    thread = threading.Thread(target=lambda: ends.append(PtyAttach().run(request(made, forward=True))))
+    thread = threading.Thread(target=lambda: ends.append(join(request(made, forward=True))))
     thread.start()
     thread.join(20)
     assert ends == [End(Outcome.EXITED)]

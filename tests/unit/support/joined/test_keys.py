@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conman_pty_attach.keys import DetachKeys
+from conman_kernel.support.joined.keys import DetachKeys
 
 PQ = b"\x10\x11"
 

@@ -1,4 +1,12 @@
-"""A session in memory: the container's side is driven by the test."""
+"""A session in memory: the slot's ``Session``, with the container's side driven by a test.
+
+::
+
+    with MemorySession(terminal=True) as session:
+        session.say(b"hello")
+        session.exit()
+        end = my_plugin.run(AttachRequest(session=session, ...))
+"""
 
 from __future__ import annotations
 
@@ -6,15 +14,25 @@ import os
 import select
 import socket
 import threading
-from typing import Iterator
+from typing import TYPE_CHECKING, Callable
 
-import pytest
+from ..slots.attach import End, Outcome, Output
 
-from conman_kernel.slots.attach import End, Outcome, Output
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_PATIENCE = 20.0
+_PIECE = 64 * 1024
 
 
 class MemorySession:
-    """Implements the slot's ``Session``. ``say`` queues what ``receive`` gives; what is sent is found in ``fed``."""
+    """Implements :class:`conman_kernel.slots.attach.Session`; thread-safe.
+
+    :param terminal: the process has a terminal. ``stdin_open``: it has an input, and this session may feed it.
+    :param room: how many bytes the process takes before it reads again, see :meth:`more_room`.
+    :ivar fed: what was sent. ``stdin_closed``: and its end.
+    :ivar sizes: (rows, columns) of every resize. ``signals``: the numbers sent.
+    """
 
     def __init__(self, *, terminal: bool = False, stdin_open: bool = True, room: int = 1 << 30) -> None:
         self.terminal = terminal
@@ -30,7 +48,7 @@ class MemorySession:
         self._end: End | None = None
         self._full = os.eventfd(0, os.EFD_NONBLOCK)
 
-    # What the attach plugin calls.
+    # What the attach plugin calls: documented at the protocol.
 
     def fileno(self) -> int:
         return self._ours.fileno()
@@ -39,7 +57,7 @@ class MemorySession:
         if self._end is not None:
             return self._end
         try:
-            packet = self._ours.recv(1 << 17)
+            packet = self._ours.recv(2 * _PIECE)
         except BlockingIOError:
             return None
         if not packet:
@@ -84,44 +102,40 @@ class MemorySession:
     # What the test calls.
 
     def say(self, data: bytes, stream: int = 1) -> None:
-        for at in range(0, len(data), 65536):
-            self._theirs.sendall(bytes((stream,)) + data[at:at + 65536])
+        """The process writes; waits while nobody receives."""
+        for at in range(0, len(data), _PIECE):
+            self._theirs.sendall(bytes((stream,)) + data[at:at + _PIECE])
 
     def exit(self) -> None:
+        """The process ends, all its output was delivered."""
         self._theirs.sendall(b"E")
 
     def lose(self) -> None:
+        """The connection breaks."""
         self._theirs.close()
 
     def more_room(self, room: int) -> None:
+        """The process reads on, after it took all that there was room for."""
         with self.changed:
             self.room += room
             os.eventfd_read(self._full)
 
-    def wait(self, fact) -> None:
-        """Wait until ``fact()`` holds."""
+    def wait(self, fact: Callable[[], object]) -> None:
+        """Wait until ``fact()`` holds; it is asked whenever the plugin has done something.
+
+        :raises AssertionError: it never did.
+        """
         with self.changed:
-            assert self.changed.wait_for(fact, 20)
+            assert self.changed.wait_for(fact, _PATIENCE), "what the test waits for never came"
 
     def close(self) -> None:
+        """Give everything back. Once."""
         self._ours.close()
         self._theirs.close()
         os.close(self._full)
 
+    def __enter__(self) -> MemorySession:
+        return self
 
-@pytest.fixture
-def sessions() -> Iterator[list[MemorySession]]:
-    """Sessions put in here are closed at the end."""
-    made: list[MemorySession] = []
-    yield made
-    for session in made:
-        session.close()
-
-
-@pytest.fixture
-def session(sessions):
-    """Makes sessions: ``session(terminal=True)``."""
-    def make(**wishes) -> MemorySession:
-        sessions.append(MemorySession(**wishes))
-        return sessions[-1]
-    return make
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
