@@ -9,6 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import containerd
+import peers
+
 
 def _first_line(*argv: str) -> str:
     if shutil.which(argv[0]) is None:
@@ -37,6 +40,10 @@ def facts(folder: Path) -> dict[str, str]:
         "state in": f"{folder} ({_first_line('stat', '-f', '-c', '%T', str(folder))})",
         "python": f"{platform.python_version()} ({sys.executable})",
         "podman": _first_line("podman", "--version"),
+        "conmon": _first_line("conmon", "--version"),
+        "docker": peers.docker_state(folder) or _first_line("docker", "version", "--format", "{{.Server.Version}}"),
+        "containerd": containerd.missing() or _first_line("containerd", "--version"),
         "runc": _first_line("runc", "--version"),
         "docker-registry": _first_line("docker-registry", "--version"),
+        "busybox": _first_line("busybox"),
     }

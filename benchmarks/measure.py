@@ -1,83 +1,148 @@
-"""Timing whole processes, side by side, and the memory of a process tree while it runs."""
+"""Timing whole commands, their first byte and their stream, side by side; and the memory of a process tree while it runs."""
 
 from __future__ import annotations
 
 import os
-import statistics
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Callable, Mapping, NamedTuple, Sequence
+from typing import Callable, Iterator, Mapping, NamedTuple, Sequence, TypeVar
+
+T = TypeVar("T")
+PIECE = 65_536
+END_SECONDS = 60.0
+STOP_SECONDS = 5.0
 
 
-class Case(NamedTuple):
-    """One way to do the thing that is measured.
+class Command(NamedTuple):
+    """One command line that is measured, with its whole environment."""
 
-    :param name: what the table calls it.
-    :param argv: the command of one round.
-    :param environ: its whole environment.
-    :param before: called before each round, not measured.
-    """
-
-    name: str
     argv: Sequence[str]
     environ: Mapping[str, str]
-    before: Callable[[], None] | None = None
 
 
-class Result(NamedTuple):
-    """Seconds of every round, and the most memory (bytes, resident, whole tree) where it was watched; else 0."""
+class Whole(NamedTuple):
+    """A whole command: wall-clock seconds, and the most memory of its tree (bytes, resident) where it was watched; else 0."""
 
-    name: str
-    seconds: list[float]
+    seconds: float
     memory: int = 0
 
+
+class Flow(NamedTuple):
+    """A command whose output was read: bytes, and seconds since the call to the first byte, to the last, and to the exit."""
+
+    size: int
+    first: float
+    last: float
+    whole: float
+
     @property
-    def median(self) -> float:
-        return statistics.median(self.seconds)
-
-    def spread(self) -> str:
-        """The quartiles in milliseconds."""
-        if len(self.seconds) < 4:
-            return f"{min(self.seconds) * 1000:.0f}..{max(self.seconds) * 1000:.0f}"
-        low, _, high = statistics.quantiles(self.seconds, n=4)
-        return f"{low * 1000:.1f}..{high * 1000:.1f}"
+    def rate(self) -> float:
+        """MiB a second between the first byte and the last: starting and cleaning up are not in it."""
+        return self.size / 2**20 / max(self.last - self.first, 1e-9)
 
 
-def alternate(cases: Sequence[Case], rounds: int, *, memory: bool = False, warm: bool = True) -> list[Result]:
-    """Run all cases in turn, ``rounds`` times, so that a slow minute of the machine slows all of them.
+def alternate(contestants: Mapping[str, Callable[[], T]], rounds: int, *, warm: bool = True) -> dict[str, list[T]]:
+    """Let all contestants run in turn, ``rounds`` times, so that a slow minute of the machine slows all of them.
 
-    :param memory: also sample the resident memory of each process tree (every 5 ms; costs a little time).
+    :param contestants: name -> one measurement.
     :param warm: begin with one round that is not counted.
     """
-    results = {case.name: Result(case.name, []) for case in cases}
+    results: dict[str, list[T]] = {name: [] for name in contestants}
+    names = list(contestants)
     for number in range(rounds + warm):
         # The order turns, so that nobody always runs after the same neighbour.
-        for case in [*cases[number % len(cases):], *cases[:number % len(cases)]]:
-            if case.before is not None:
-                case.before()
-            seconds, peak = once(case, memory)
+        turn = number % max(len(names), 1)
+        for name in [*names[turn:], *names[:turn]]:
+            result = contestants[name]()
             if number >= warm:
-                old = results[case.name]
-                results[case.name] = old._replace(seconds=[*old.seconds, seconds], memory=max(old.memory, peak))
-    return list(results.values())
+                results[name].append(result)
+    return results
 
 
-def once(case: Case, memory: bool) -> tuple[float, int]:
-    """One round: wall-clock seconds and peak resident bytes of the tree. Ends the program where the command fails."""
+def whole(command: Command, *, memory: bool = False, before: Callable[[], None] | None = None) -> Whole:
+    """Run one command to its end, its output thrown away. Ends the program where the command fails.
+
+    :param memory: also sample the resident memory of the process tree (every 5 ms; costs a little time).
+    :param before: called first, not measured.
+    """
+    if before is not None:
+        before()
     start = time.perf_counter()
-    process = subprocess.Popen(case.argv, env=dict(case.environ), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+    process = subprocess.Popen(command.argv, env=dict(command.environ), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                stderr=subprocess.PIPE)
     peak = 0
-    while memory and process.poll() is None:
-        peak = max(peak, tree_memory(process.pid))
-        time.sleep(0.005)
-    words = process.communicate()[1].decode(errors="replace")
+    with _ended(process):
+        while memory and process.poll() is None:
+            peak = max(peak, tree_memory(process.pid))
+            time.sleep(0.005)
+        words = process.communicate()[1]
     seconds = time.perf_counter() - start
-    if process.returncode:
-        sys.exit(f"bench: {' '.join(case.argv)}: exit code {process.returncode}\n{words}")
-    return seconds, peak
+    _check(command, process.returncode, words)
+    return Whole(seconds, peak)
+
+
+def flow(command: Command, *, size: int = 0, feeder: Sequence[str] = ()) -> Flow:
+    """Run one command and read its output from a pipe, 64 KiB at a time.
+
+    :param size: bytes that must come; 0: any number but none. Ends the program where they do not or the command fails.
+    :param feeder: argv of a program whose output becomes the command's input; without it that is ``/dev/null``.
+    """
+    with open(os.devnull, "rb") as nothing, open(os.memfd_create("words"), "w+b") as words:
+        start = time.perf_counter()
+        source = subprocess.Popen(feeder, stdin=nothing, stdout=subprocess.PIPE) if feeder else None
+        given = nothing if source is None or source.stdout is None else source.stdout
+        process = subprocess.Popen(command.argv, env=dict(command.environ), stdin=given, stdout=subprocess.PIPE, stderr=words)
+        if source is not None and source.stdout is not None:
+            source.stdout.close()  # so that the feeder gets SIGPIPE where the command ends early
+        assert process.stdout is not None
+        with _ended(process):
+            got, first, last = _drain(process.stdout.fileno())
+            process.stdout.close()
+            code = process.wait()
+        end = time.perf_counter()
+        if source is not None:
+            source.wait(END_SECONDS)
+        words.seek(0)
+        _check(command, code, words.read())
+    if got != size if size else not got:
+        sys.exit(f"bench: {' '.join(command.argv)}: {got:,} bytes came, not {size:,}")
+    return Flow(got, first - start, last - start, end - start)
+
+
+@contextmanager
+def _ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """End the process where the benchmark is interrupted: first by asking."""
+    try:
+        yield
+    except BaseException:
+        process.terminate()
+        if process.stdout is not None:
+            process.stdout.close()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        raise
+
+
+def _drain(descriptor: int) -> tuple[int, float, float]:
+    """Read to the end: bytes, and when the first and the last of them came."""
+    buffer = bytearray(PIECE)
+    size, first, last = 0, 0.0, 0.0
+    while count := os.readv(descriptor, [buffer]):
+        last = time.perf_counter()
+        first = first or last
+        size += count
+    return size, first, last
+
+
+def _check(command: Command, code: int, words: bytes) -> None:
+    if code:
+        sys.exit(f"bench: {' '.join(command.argv)}: exit code {code}\n{words.decode(errors='replace')}")
 
 
 def tree_memory(pid: int) -> int:
@@ -93,19 +158,3 @@ def tree_memory(pid: int) -> int:
         except (FileNotFoundError, ProcessLookupError):
             continue  # it ended while we looked
     return total
-
-
-def table(title: str, results: Sequence[Result], baseline: str) -> None:
-    """Print medians and ratios to the case called ``baseline``."""
-    print(f"\n{title}")
-    base = next((r for r in results if r.name == baseline), None)
-    watched = any(r.memory for r in results)
-    print(f"  {'':28} {'median ms':>10} {'quartiles ms':>16} {'ratio':>7}" + (f" {'peak MB':>8}" if watched else ""))
-    for result in results:
-        ratio = f"{result.median / base.median:.2f}" if base else "-"
-        line = f"  {result.name:28} {result.median * 1000:10.1f} {result.spread():>16} {ratio:>7}"
-        print(line + (f" {result.memory / 1e6:8.0f}" if watched else ""), flush=True)
-    if base:
-        print(f"  (ratio: to {baseline}; n = {len(base.seconds)})", flush=True)
-    else:
-        print(f"  (no ratio: {baseline} is not installed here)", flush=True)
