@@ -20,10 +20,11 @@ TYPE_CHECKING = False  # typing's own costs its import, and `conman --version` p
 
 if TYPE_CHECKING:
     from .cancel import Cancel
-    from .containers.attached import RunOutcome, Streams
     from .containers.capture import RunResult
     from .containers.container import Container
-    from .containers.execs import ExecOptions
+    from .containers.execs.options import ExecOptions
+    from .containers.execs.session import ExecSession
+    from .containers.streams import RunOutcome, Streams
     from .errors import ConmanError
     from .hooks import hookimpl
     from .images.records import Image, Progress
@@ -32,14 +33,14 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Cancel": "cancel", "Conman": "kernel", "ConmanError": "errors", "Container": "containers.container",
-    "ContainerOptions": "oci.runtime.options", "Device": "oci.runtime.options", "ExecOptions": "containers.execs",
-    "Image": "images.records", "MountOption": "oci.runtime.options", "Progress": "images.records",
-    "RunOutcome": "containers.attached", "RunResult": "containers.capture", "Streams": "containers.attached",
-    "Ulimit": "oci.runtime.options", "hookimpl": "hooks",
+    "ContainerOptions": "oci.runtime.options", "Device": "oci.runtime.options", "ExecOptions": "containers.execs.options",
+    "ExecSession": "containers.execs.session", "Image": "images.records", "MountOption": "oci.runtime.options",
+    "Progress": "images.records", "RunOutcome": "containers.streams", "RunResult": "containers.capture",
+    "Streams": "containers.streams", "Ulimit": "oci.runtime.options", "hookimpl": "hooks",
 }
 
-__all__ = ["Cancel", "Conman", "ConmanError", "Container", "ContainerOptions", "Device", "ExecOptions", "Image", "MountOption",
-           "Progress", "RunOutcome", "RunResult", "Streams", "Ulimit", "__version__", "hookimpl"]
+__all__ = ["Cancel", "Conman", "ConmanError", "Container", "ContainerOptions", "Device", "ExecOptions", "ExecSession", "Image",
+           "MountOption", "Progress", "RunOutcome", "RunResult", "Streams", "Ulimit", "__version__", "hookimpl"]
 
 
 def __getattr__(name: str) -> object:

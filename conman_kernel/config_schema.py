@@ -50,6 +50,8 @@ SCHEMA: tuple[Key, ...] = (
     Key("containers.shm_size", "64m", "Size of /dev/shm in a container."),
     Key("containers.stop_timeout", 10, "Seconds between the stop signal and SIGKILL."),
     Key("containers.log_driver", "cri", "Where output is kept: cri (a file in CRI format) or none.", ("cri", "none")),
+    Key("containers.log_size", "0", "Size at which a log is rotated, such as 10m; 0: never, so that no output is lost unasked."),
+    Key("containers.log_files", 2, "How many files a rotated log has, with the current one; the oldest goes.", least=1),
     Key("containers.detach_keys", "ctrl-p,ctrl-q", "Keys that leave a container's terminal; empty for none."),
     Key("containers.init_path", "", "Init binary for --init; empty: the first of catatonit, tini, docker-init, dumb-init found."),
     Key("containers.seccomp_profile", "", "Path of a seccomp profile for new containers; empty: conman's own."),

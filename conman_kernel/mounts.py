@@ -10,10 +10,11 @@ import os
 from typing import TYPE_CHECKING, Iterable, Sequence
 
 from .errors import NotFound, Unavailable
-from .slots.storage import Mount
 
 if TYPE_CHECKING:
     import ctypes
+
+    from .slots.storage import Mount
 
 _FLAGS = {
     "ro": 1, "nosuid": 2, "nodev": 4, "noexec": 8, "sync": 16, "remount": 32, "noatime": 1024, "nodiratime": 2048,

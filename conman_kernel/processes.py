@@ -44,6 +44,16 @@ def start_time(pid: int) -> int:
     return 0 if fields[0] in (b"Z", b"X") else int(fields[19])
 
 
+def parent(pid: int) -> int:
+    """The parent of a process (proc(5), field 4 of ``stat``); 0 where there is none."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stream:
+            text = stream.read(4096)
+    except OSError:
+        return 0
+    return int(text[text.rfind(b")") + 2:].split()[1])
+
+
 def alive(pid: int, start: int) -> bool:
     """True where the process that had this pid and start time still runs."""
     return pid > 0 and start > 0 and start_time(pid) == start

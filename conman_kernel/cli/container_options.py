@@ -14,6 +14,8 @@ _PROCESS: tuple[Option, ...] = (
     Option("--workdir", "Working folder inside the container", TEXT, "-w", "FOLDER"),
     Option("--user", "User, by name or number, with :GROUP where wanted", TEXT, "-u", "USER"),
     Option("--group-add", "Further groups of the user", LIST, metavar="GROUP"),
+    Option("--attach", "Join only this stream of a run in the foreground: stdin, stdout or stderr; may be repeated", LIST, "-a",
+           "STREAM"),
     Option("--init",
            "Run an init as pid 1 that passes signals on and reaps (catatonit, tini, docker-init or dumb-init)", FLAG),
     Option("--interactive", "Keep standard input open", FLAG, "-i"),
@@ -81,6 +83,8 @@ _NAMESPACES: tuple[Option, ...] = (
 
 _OUTPUT: tuple[Option, ...] = (
     Option("--log-driver", "cri (a file in CRI format) or none", metavar="DRIVER"),
+    Option("--log-opt", "max-size=SIZE: rotate the log at this size; max-file=NUMBER: so many files are kept", LIST,
+           metavar="KEY=VALUE"),
 )
 
 IMAGE_OPTIONS: tuple[Option, ...] = (

@@ -99,6 +99,10 @@ def _identity(values: Values, changes: dict[str, object]) -> None:
         from ..containers.parse import log_driver
 
         changes["log_driver"] = log_driver(values.text("log-driver"))
+    if values.given("log-opt"):
+        from ..containers.parse import log_opts
+
+        changes["log_size"], changes["log_files"] = log_opts(values.many("log-opt"))
     if values.given("hostname"):
         from ..containers.parse import hostname
 

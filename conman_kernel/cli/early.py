@@ -6,9 +6,11 @@ usage error, another ``[shim] command`` in the configuration) is closed unconfig
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Sequence
+TYPE_CHECKING = False  # typing itself would be waited for
 
 if TYPE_CHECKING:
+    from typing import Sequence
+
     from ..containers.shim import Shim
 
 

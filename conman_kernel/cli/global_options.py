@@ -11,6 +11,7 @@ OPTIONS: tuple[Option, ...] = (
            aliases=("--runroot",)),
     Option("--config", "Read this configuration file only", metavar="FILE"),
     Option("--storage-driver", "Storage plugin for new layers and containers, such as vfs-storage", metavar="PLUGIN"),
+    Option("--attach-plugin", "Attach plugin that joins you to a container this time, such as record-attach", metavar="PLUGIN"),
     Option("--runtime", "Runtime plugin for new containers, such as crun-runtime", metavar="PLUGIN"),
     Option("--log-level", "How much conman says about itself: debug, info, warning, error", metavar="LEVEL",
            choices=("debug", "info", "warning", "warn", "error")),
@@ -24,6 +25,7 @@ GLOBAL = Verb(
 _KEYS: tuple[tuple[str, str], ...] = (
     ("storage-driver", "storage.driver"),
     ("runtime", "runtime.name"),
+    ("attach-plugin", "attach.name"),
     ("log-level", "log_level"),
 )
 

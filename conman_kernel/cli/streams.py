@@ -10,7 +10,7 @@ from . import out
 from .declare import FLAG, Option
 
 if TYPE_CHECKING:
-    from ..containers.attached import RunOutcome
+    from ..containers.streams import RunOutcome
     from ..kernel import Conman
     from .values import Values
 
@@ -30,20 +30,20 @@ def detach_keys(conman: Conman, values: Values) -> bytes:
 
 
 def parse_keys(text: str) -> bytes:
-    """``a``, ``ctrl-p,ctrl-q``: single characters and ``ctrl-`` with one of ``a-z @ [ \\ ] ^ _``, joined by commas.
+    """``a``, ``ctrl-p,ctrl-q``: single ASCII characters and ``ctrl-`` with one of ``a-z @ [ \\ ] ^ _``, joined by commas.
 
-    :raises InvalidInput: a key of another form.
+    :raises InvalidInput: a key of another form, in podman's and docker's words.
     """
     keys = b""
     for key in text.split(",") if text else ():
-        name = key[5:].upper() if key.startswith("ctrl-") else ""
-        if len(name) == 1 and "@" <= name <= "_":
-            keys += bytes([ord(name) - 64])
+        name = key.removeprefix("ctrl-")
+        if len(key) == 6 and len(name) == 1 and ("a" <= name <= "z" or name in "@[\\]^_"):
+            keys += bytes([ord(name.upper()) - 64])
         elif len(key) == 1 and key.isascii():
             keys += key.encode()
         else:
-            raise InvalidInput(f"invalid detach keys: unknown key {key!r}",
-                               hint="a key is one character, or ctrl- and one of a-z @ [ \\ ] ^ _")
+            raise InvalidInput(f"invalid detach keys: Unknown character: '{key}'",
+                               hint="a key is one character, or ctrl- and one of a-z @ [ \\ ] ^ _; keys are joined by commas")
     return keys
 
 

@@ -1,23 +1,21 @@
-"""A caller's descriptors joined to a container: the foreground ``run``, ``start -a``, ``attach``."""
+"""A caller's descriptors joined to a container from its start to its end: the foreground ``run``, ``start -a``."""
 
 from __future__ import annotations
 
 import errno
-import os
 from typing import TYPE_CHECKING
 
 from ..cancel import Cancel
-from ..errors import DeadlineExceeded, InvalidState, NotFound, PluginFailed, ShimLost
-from ..record import Record
+from ..errors import DeadlineExceeded, InvalidState, PluginFailed, ShimLost
 from . import rows
 from .context import Context
 from .rows import ContainerRow
-from .start import Started, StreamsWish, release, start
-from .stop import is_running, kill, wait
+from .streams import RunOutcome, Streams, terminal_size
 
 if TYPE_CHECKING:
     from ..slots.attach import AttachRequest, End
     from .session import SocketSession
+    from .start import Started
 
 
 _OUTPUT_ENDS = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -27,33 +25,6 @@ _LAST_WORDS_SECONDS = 1.0
 """How long after a broken session the shim may still say how the container ended."""
 
 
-class Streams(Record):
-    """The caller's descriptors, -1 for none, and what a person's keys and signals mean.
-
-    :param detach_keys: bytes that detach when typed on a terminal; empty: never.
-    :param forward_signals: pass signals on that the calling process gets (``--sig-proxy``).
-    """
-
-    stdin: int = -1
-    stdout: int = -1
-    stderr: int = -1
-    detach_keys: bytes = b""
-    forward_signals: bool = True
-
-
-class RunOutcome(Record):
-    """How an attached run ended for its caller.
-
-    :param container_id: whose.
-    :param ended: ``exited`` or ``detached``.
-    :param exit_code: where it exited, as a shell has it (128+n for a signal); else None.
-    """
-
-    container_id: str
-    ended: str
-    exit_code: int | None
-
-
 def run_attached(context: Context, row: ContainerRow, streams: Streams, cancel: Cancel) -> RunOutcome:
     """Start a container with the caller's streams joined before its first byte, and stay until it ends or is detached from.
 
@@ -61,21 +32,24 @@ def run_attached(context: Context, row: ContainerRow, streams: Streams, cancel: 
     :raises OSError: the output is not taken any more, see :func:`carry`; with ``--rm`` the container is gone, else it goes on.
     :raises ShimLost: the connection broke and nobody saw how the container ended.
     """
+    from .start import release, start
+
     def meanwhile() -> None:
         # What is needed only later is loaded while the runtime is at work.
         context.attach()
         from . import cleanup, session  # noqa: F401
 
-    wish = StreamsWish(stdin=streams.stdin >= 0, stdout=streams.stdout >= 0, stderr=streams.stderr >= 0, foreground=True)
-    started = start(context, row, streams=wish, size=terminal_size(streams), meanwhile=meanwhile,
-                    cancel=cancel)
+    options = row.parsed_options()
+    started = start(context, row, size=terminal_size(streams), meanwhile=meanwhile, hold=True, cancel=cancel,
+                    join=lambda path: join_foreground(context, path, streams, stdin_open=options.stdin_open,
+                                                      terminal=options.terminal, cancel=cancel))
     if started is None or started.session is None:
         raise InvalidState(f"container {row.name} is running already", hint=f"conman attach {row.name}")
     from ..slots.attach import Outcome
 
     try:
         try:
-            end = carry(context, started.session, streams, cancel)
+            end = carry(context, row, started.session, streams, cancel)
         except OSError:
             _unread(context, started, cancel)
             raise
@@ -89,8 +63,34 @@ def run_attached(context: Context, row: ContainerRow, streams: Streams, cancel: 
         started.shim.close()
 
 
+def join_foreground(context: Context, socket_path: str, streams: Streams, *, stdin_open: bool, terminal: bool,
+                    cancel: Cancel) -> SocketSession:
+    """Join the streams of a process before it starts: nothing is lost, and it waits where the caller is slow.
+
+    Pipes of the caller go to the shim where the attach plugin need not see what goes through them.
+
+    :param socket_path: the attach socket.
+    :param stdin_open: the process's input is open; else ``streams.stdin`` is left alone.
+    :param terminal: the process has a terminal.
+    :raises NotFound, InvalidState, ShimLost: as :func:`.session.connect`.
+    """
+    from .handover import NONE, close_pipes, open_pipes
+    from .session import connect
+
+    stdin = streams.stdin if stdin_open else -1
+    pipes = NONE if terminal or not context.attach().direct else open_pipes(stdin, streams.stdout, streams.stderr)
+    try:
+        return connect(socket_path, stdin=stdin >= 0, stdout=streams.stdout >= 0, stderr=streams.stderr >= 0, foreground=True,
+                       descriptors=pipes, cancel=cancel)
+    finally:
+        close_pipes(pipes)
+
+
 def _unread(context: Context, started: Started, cancel: Cancel) -> None:
     """Nobody takes the output: with ``--rm`` it is over, else the container goes on without this caller (podman's rule)."""
+    from .start import release
+    from .stop import kill
+
     if not started.row.parsed_options().remove:
         release(started)
         return
@@ -122,6 +122,9 @@ def lost(context: Context, started: Started, end: End, cancel: Cancel) -> RunOut
 
     :raises ShimLost: nobody saw how it ended, or it goes on without this caller.
     """
+    from .start import release
+    from .stop import wait
+
     try:
         status = started.shim.wait_exited(Cancel(_LAST_WORDS_SECONDS))
     except DeadlineExceeded:
@@ -137,49 +140,18 @@ def lost(context: Context, started: Started, end: End, cancel: Cancel) -> RunOut
     return RunOutcome(started.row.id, "exited", status.code)
 
 
-def attach_to(context: Context, row: ContainerRow, streams: Streams, cancel: Cancel) -> RunOutcome:
-    """Join the streams of a container that runs.
-
-    :raises InvalidState: it does not run, or somebody else is attached.
-    :raises ShimLost: the connection broke, or this caller was too slow and was dropped.
-    """
-    if not is_running(context, row):
-        raise InvalidState("you can only attach to running containers", hint=f"conman start {row.name}")
-    options = row.parsed_options()
-    socket = context.layout.container_run(row.id) + "/attach.sock"
-    from ..slots.attach import Outcome
-    from .session import connect
-
-    try:
-        session = connect(socket, stdin=streams.stdin >= 0 and options.stdin_open, stdout=streams.stdout >= 0,
-                          stderr=streams.stderr >= 0, foreground=False, cancel=cancel)
-    except NotFound:
-        return RunOutcome(row.id, "exited", wait(context, row, cancel))
-    try:
-        rows_, columns = terminal_size(streams)
-        if rows_ and session.terminal:
-            session.resize(rows=rows_, columns=columns)
-        end = carry(context, session, streams, cancel)
-    finally:
-        session.close()
-    if end.outcome is Outcome.DETACHED:
-        return RunOutcome(row.id, "detached", None)
-    if end.outcome is Outcome.LOST:
-        raise ShimLost(f"container {row.name}: the session was lost: {end.message or 'the shim is gone'}",
-                       hint=f"conman logs {row.name}; conman attach {row.name}")
-    return RunOutcome(row.id, "exited", wait(context, row, cancel))
-
-
-def carry(context: Context, session: SocketSession, streams: Streams, cancel: Cancel) -> End:
+def carry(context: Context, row: ContainerRow, session: SocketSession, streams: Streams, cancel: Cancel,
+          command: tuple[str, ...] = ()) -> End:
     """Let the attach plugin carry bytes to the end, and take leave of the shim in good form where the person detached, or
     the output is not taken any more.
 
+    :param command: the process's; empty: the container's own.
     :raises OSError: the caller's descriptor does not take output: nobody reads (BrokenPipeError), or a full disk.
     """
     from ..slots.attach import Outcome
 
     try:
-        end = context.attach().run(_request(session, streams, cancel))
+        end = context.attach().run(_request(row, session, streams, cancel, command))
         if end.outcome is Outcome.DETACHED:
             session.detach()
         return end
@@ -192,18 +164,14 @@ def carry(context: Context, session: SocketSession, streams: Streams, cancel: Ca
         session.close()
 
 
-def _request(session: SocketSession, streams: Streams, cancel: Cancel) -> AttachRequest:
+def _request(row: ContainerRow, session: SocketSession, streams: Streams, cancel: Cancel,
+             command: tuple[str, ...]) -> AttachRequest:
+    from ..oci.runtime.process import process_args
     from ..slots.attach import AttachRequest
 
-    stdin = streams.stdin if session.stdin_open else -1
-    return AttachRequest(session=session, stdin=stdin, stdout=streams.stdout, stderr=streams.stderr,
-                         detach_keys=streams.detach_keys, forward_signals=streams.forward_signals, cancel=cancel)
-
-
-def terminal_size(streams: Streams) -> tuple[int, int]:
-    """Rows and columns of the caller's terminal; zeros where it has none."""
-    for fd in (streams.stdin, streams.stdout):
-        if fd >= 0 and os.isatty(fd):
-            columns, lines = os.get_terminal_size(fd)
-            return lines, columns
-    return 0, 0
+    mine = [-1 if stream in session.carried else fd
+            for stream, fd in enumerate((streams.stdin if session.stdin_open else -1, streams.stdout, streams.stderr))]
+    return AttachRequest(session=session, stdin=mine[0], stdout=mine[1], stderr=mine[2],
+                         detach_keys=streams.detach_keys, forward_signals=streams.forward_signals, cancel=cancel,
+                         container=row.id, name=row.name,
+                         command=command or tuple(process_args(row.parsed_options(), row.image_parts())))

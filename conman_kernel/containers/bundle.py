@@ -126,6 +126,18 @@ def with_defaults(context: Context, options: ContainerOptions) -> ContainerOptio
         apparmor=options.apparmor or config.text("containers.apparmor_profile"))
 
 
+def log_rotation(context: Context, options: ContainerOptions) -> tuple[int, int]:
+    """Bytes after which the log is rotated (0: never), and how many files it has then.
+
+    :raises InvalidInput: the configuration's size is none.
+    """
+    from .sizes import LOG_FILES, log_size
+
+    config = context.config
+    return (options.log_size if options.log_size >= 0 else log_size(config.text("containers.log_size")),
+            min(LOG_FILES, options.log_files if options.log_files > 0 else config.number("containers.log_files")))
+
+
 def init_binary(context: Context) -> str:
     """The init program of the host for ``--init``.
 

@@ -1,19 +1,23 @@
-"""Run to the end with bytes in and bytes out: the library's own session, without any terminal or attach plugin."""
+"""Run to the end with a program's sources and sinks: the library's own session, without any terminal or attach plugin."""
 
 from __future__ import annotations
 
-import select
 import signal
+from typing import TYPE_CHECKING
 
 from ..cancel import Cancel
-from ..errors import Cancelled, DeadlineExceeded, InvalidInput, RuntimeFailed
+from ..errors import InvalidInput, RuntimeFailed
 from ..processes import alive
 from ..record import Record
-from ..slots.attach import End, Outcome, Session
+from ..slots.attach import Outcome
 from .attached import conclude, lost
 from .context import Context
+from .pump import Collected, join, pump
 from .rows import ContainerRow
-from .start import Started, StreamsWish, start
+from .start import Started, start
+
+if TYPE_CHECKING:
+    from .pump import Sink, Source
 
 _KILL_SECONDS = 30.0
 
@@ -23,8 +27,8 @@ class RunResult(Record):
 
     :param container_id: whose; the container is gone where it was made with ``remove``.
     :param exit_code: as a shell has it: 128+n for a signal.
-    :param stdout: all of stream 1 (of a terminal: everything).
-    :param stderr: all of stream 2.
+    :param stdout: all of stream 1 (of a terminal: everything); empty where a sink took it.
+    :param stderr: all of stream 2, likewise.
     """
 
     container_id: str
@@ -33,24 +37,30 @@ class RunResult(Record):
     stderr: bytes
 
 
-def run_captured(context: Context, row: ContainerRow, stdin: bytes, cancel: Cancel) -> RunResult:
-    """Start a container, feed it, and collect all that it writes.
+def run_captured(context: Context, row: ContainerRow, *, stdin: Source, stdout: Sink, stderr: Sink, cancel: Cancel) -> RunResult:
+    """Start a container, feed it, and give away or collect all that it writes.
 
-    :param stdin: what it reads; it must have been made with ``stdin_open`` unless this is empty.
+    :param stdin: what it reads; it must have been made with ``stdin_open`` unless there is nothing.
+    :param stdout: where stream 1 goes; None: it is collected. ``stderr`` likewise.
     :raises InvalidInput: there are bytes for it, but it has no open standard input.
+    :raises OSError: a source or a sink failed; the container was killed.
     :raises ShimLost: nobody saw how it ended.
     :raises Cancelled, DeadlineExceeded: by ``cancel``; the container was killed.
     """
-    if stdin and not row.parsed_options().stdin_open:
+    options = row.parsed_options()
+    if not options.stdin_open and stdin not in (b"", None):
         raise InvalidInput("bytes for standard input need a container with stdin_open=True")
-    wish = StreamsWish(stdin=bool(stdin), stdout=True, stderr=True, foreground=True)
-    started = start(context, row, streams=wish, cancel=cancel)
+    said, complained = Collected(), Collected()
+    ends = (stdin, said if stdout is None else stdout, complained if stderr is None else stderr)
+    started = start(context, row, cancel=cancel,
+                    join=lambda path: join(path, stdin=ends[0], stdout=ends[1], stderr=ends[2], stdin_open=options.stdin_open,
+                                           terminal=options.terminal, cancel=cancel))
     if started is None or started.session is None:
         raise InvalidInput(f"container {row.name} is running already")
     try:
         try:
-            end, stdout, stderr = exchange(started.session, stdin, cancel)
-        except (Cancelled, DeadlineExceeded):
+            end = pump(started.session, stdin=ends[0], stdout=ends[1], stderr=ends[2], cancel=cancel)
+        except BaseException:
             abandon(context, started)
             raise
         finally:
@@ -61,7 +71,7 @@ def run_captured(context: Context, row: ContainerRow, stdin: bytes, cancel: Canc
             code = conclude(context, started, cancel)
     finally:
         started.shim.close()
-    return RunResult(row.id, -1 if code is None else code, stdout, stderr)
+    return RunResult(row.id, -1 if code is None else code, said.content, complained.content)
 
 
 def abandon(context: Context, started: Started) -> None:
@@ -72,44 +82,3 @@ def abandon(context: Context, started: Started) -> None:
         if alive(started.row.pid, started.row.pid_start):
             raise
     conclude(context, started, Cancel(_KILL_SECONDS))
-
-
-def exchange(session: Session, stdin: bytes, cancel: Cancel) -> tuple[End, bytes, bytes]:
-    """Feed a session, half-close it, and read it to its end.
-
-    :returns: how it ended, and what came on streams 1 and 2.
-    """
-    written: dict[int, list[bytes]] = {1: [], 2: []}
-    rest = memoryview(stdin)
-    if not rest:
-        session.close_stdin()
-    while True:
-        item = session.receive()
-        if isinstance(item, End):
-            return item, b"".join(written[1]), b"".join(written[2])
-        if item is not None:
-            written[item.stream].append(item.data)
-            continue
-        if rest:
-            taken = session.send(bytes(rest[:65536]))
-            rest = rest[taken:]
-            if not rest:
-                session.close_stdin()
-            if taken:
-                continue
-        _wait(session, cancel, feeding=bool(rest))
-
-
-def _wait(session: Session, cancel: Cancel, *, feeding: bool) -> None:
-    """Until there is output, or room for input where there is some left, or the token fires."""
-    wanted = {cancel.fileno(): select.POLLIN, session.fileno(): select.POLLIN}
-    if feeding:
-        room = session.writable_fileno()
-        # Another descriptor than the session's is asked for room alone: whether it is readable means nothing.
-        wanted[room] = wanted.get(room, 0) | select.POLLOUT
-    poll = select.poll()
-    for fd, events in wanted.items():
-        poll.register(fd, events)
-    remaining = cancel.remaining()
-    poll.poll(None if remaining is None else remaining * 1000 + 1)
-    cancel.check()

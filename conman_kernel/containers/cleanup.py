@@ -29,6 +29,9 @@ def finish(context: Context, row: ContainerRow, cancel: Cancel) -> ContainerRow:
 
     :returns: the row as it is now; its state is ``removing`` where it is gone.
     """
+    from .execs.ending import end_with
+
+    end_with(context, row)
     status = _exit_status(context, row)
     rebooted = row.boot_id != boot_id()
     ended = _ended(row, status, rebooted)
@@ -41,8 +44,6 @@ def finish(context: Context, row: ContainerRow, cancel: Cancel) -> ContainerRow:
     with context.index.write() as connection:
         rows.update(connection, row.id, state=row.state, exit_code=row.exit_code, finished=row.finished, oom=row.oom,
                     error=row.error, pid=0, pid_start=0, shim_pid=0, shim_start=0, owner_pid=0, owner_start=0)
-        # They ended with it; one whose shim was killed had nobody to say so.
-        connection.execute("DELETE FROM exec_sessions WHERE container_id = ?", (row.id,))
     return row
 
 

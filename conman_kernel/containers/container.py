@@ -2,127 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Iterator, Mapping
+from typing import TYPE_CHECKING, Iterator, Mapping, Sequence
 
 from ..cancel import Cancel
-from ..errors import InvalidState, NotFound
-from ..oci.runtime.options import ContainerOptions
-from ..oci.runtime.process import process_args
-from . import attached, execs, logs, rootfs, stop
-from .attached import RunOutcome, Streams
-from .cleanup import finish, remove, stop_leftovers
-from .context import Context
-from .execs import ExecOptions
-from .inspect import inspect_document
-from .logs import LogEntry
-from .paths import log_file
-from .rows import ContainerRow, by_id
-from .start import refreshed, release, start
+from ..errors import InvalidInput, InvalidState, NotFound
+from .described import Described
+from .rows import by_id
+from .state import is_running, refreshed
+from .streams import RunOutcome, Streams
+
+if TYPE_CHECKING:
+    from .capture import RunResult
+    from .execs.options import ExecOptions
+    from .execs.session import ExecSession
+    from .logs import LogEntry, LogReader
+    from .pump import Sink, Source
+    from .session import SocketSession as Session
 
 EXIT_IN_USE = 2
 """podman's exit code for removing what is still in use."""
 
 
-class Container:
+class Container(Described):
     """One container. Properties are as of when it was read; :meth:`refresh` reads again. Methods may be called from
     any thread, and whatever else is going on with the container: they take its lock."""
 
-    __slots__ = ("_context", "_options", "_row")
-
-    def __init__(self, context: Context, row: ContainerRow) -> None:
-        self._context = context
-        self._row = row
-        self._options: ContainerOptions | None = None
-
-    def __repr__(self) -> str:
-        return f"Container({self.id[:12]!r}, name={self.name!r}, state={self._row.state!r})"
-
-    @property
-    def row(self) -> ContainerRow:
-        """The record in the index, as it was read."""
-        return self._row
-
-    @property
-    def id(self) -> str:
-        """64 hexadecimal digits."""
-        return self._row.id
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        return self._row.name
-
-    @property
-    def image_id(self) -> str:
-        """The image it was made from; that may be gone."""
-        return self._row.image_id
-
-    @property
-    def image_name(self) -> str:
-        """The name the image had then."""
-        return self._row.image_name
-
-    @property
-    def created(self) -> float:
-        """Seconds since the epoch."""
-        return self._row.created
-
-    @property
-    def started(self) -> float:
-        """When it was started last, seconds since the epoch; 0.0: never."""
-        return self._row.started
-
-    @property
-    def finished(self) -> float:
-        """When its last run ended, seconds since the epoch; 0.0: never."""
-        return self._row.finished
-
-    @property
-    def state(self) -> str:
-        """``created running paused exited removing``: what is true now of the record that was read."""
-        return stop.outward_state(self._context, self._row)
-
-    @property
-    def pid(self) -> int:
-        """The main process, as this host sees it; 0 where none runs."""
-        return self._row.pid if self.state in stop.RUNNING else 0
-
-    @property
-    def exit_code(self) -> int:
-        """Of the last run, as a shell has it; -1 where it is not known."""
-        return self._row.exit_code
-
-    @property
-    def error(self) -> str:
-        """Why the last start failed, or why it is not known how the last run ended; else empty."""
-        return self._row.error
-
-    @property
-    def storage_driver(self) -> str:
-        """The storage plugin that holds its file system, whatever the default is now."""
-        return self._row.storage
-
-    @property
-    def runtime(self) -> str:
-        """The runtime plugin that runs it, whatever the default is now."""
-        return self._row.runtime
-
-    @property
-    def options(self) -> ContainerOptions:
-        """What it was made with."""
-        if self._options is None:
-            self._options = self._row.parsed_options()
-        return self._options
-
-    @property
-    def labels(self) -> Mapping[str, str]:
-        """The image's labels and its own."""
-        return dict(self.options.labels)
-
-    @property
-    def command(self) -> tuple[str, ...]:
-        """The whole command line, entrypoint included."""
-        return tuple(process_args(self.options, self._row.image_parts()))
+    __slots__ = ()
 
     def refresh(self) -> Container:
         """Read the record again.
@@ -136,6 +41,8 @@ class Container:
     def start(self, *, cancel: Cancel | None = None) -> None:
         """Start it and return once its process runs; one that runs already is left as it is. Errors as
         :func:`conman_kernel.containers.start.start`."""
+        from .start import release, start
+
         started = start(self._context, self._row, cancel=cancel or Cancel())
         if started is not None:
             self._row = started.row
@@ -143,25 +50,139 @@ class Container:
 
     def start_attached(self, streams: Streams, *, cancel: Cancel | None = None) -> RunOutcome:
         """Start it with the caller's descriptors joined, and stay until it ends; see :func:`.attached.run_attached`."""
+        from . import attached
+
         return attached.run_attached(self._context, self._row, streams, cancel or Cancel())
 
-    def attach(self, streams: Streams, *, cancel: Cancel | None = None) -> RunOutcome:
-        """Join the streams of its running process; see :func:`.attached.attach_to`."""
-        return attached.attach_to(self._context, refreshed(self._context, self.id), streams, cancel or Cancel())
+    def join(self, streams: Streams, *, cancel: Cancel | None = None) -> RunOutcome:
+        """Join a person's terminal or pipes to its running process, through the attach plugin. Errors as
+        :func:`.joining.join_person`."""
+        from . import joining
 
-    def exec(self, options: ExecOptions, streams: Streams | None = None, *, cancel: Cancel | None = None) -> RunOutcome:
-        """Run another process in it; see :func:`.execs.run_exec`."""
-        return execs.run_exec(self._context, refreshed(self._context, self.id), options, streams, cancel or Cancel())
+        return joining.join_person(self._context, refreshed(self._context, self.id), streams, cancel or Cancel())
+
+    def attach(self, *, stdin: Source = None, stdout: Sink = None, stderr: Sink = None,
+               cancel: Cancel | None = None) -> RunOutcome:
+        """Join a program's sources and sinks to its running process, until that ends. Nothing is replayed.
+
+        :param stdin: bytes, a descriptor, or a file that has one; at its end the process's input is closed.
+        :param stdout: a descriptor, a file, or something with ``write``; None: stream 1 is not asked for. ``stderr`` likewise.
+        :raises InvalidState: it does not run, or has as many sessions as it may have.
+        :raises InvalidInput: it has no open standard input.
+        :raises OSError: a source or a sink failed; the container goes on.
+        :raises ShimLost: the connection broke, or ``write`` was so slow that the session was dropped.
+        """
+        from . import joining
+
+        return joining.join_program(self._context, refreshed(self._context, self.id), stdin=stdin, stdout=stdout, stderr=stderr,
+                                    cancel=cancel or Cancel())
+
+    def session(self, *, stdin: bool = False, stdout: bool = True, stderr: bool = True, cancel: Cancel | None = None) -> Session:
+        """A session with its running process, to be driven by the caller (a server, an event loop) and closed: a context manager.
+        Errors as :func:`.joining.session_of`."""
+        from . import joining
+
+        return joining.session_of(self._context, refreshed(self._context, self.id), stdin=stdin, stdout=stdout, stderr=stderr,
+                                  cancel=cancel or Cancel())
+
+    def start_session(self, *, stdin: bool = False, stdout: bool = True, stderr: bool = True, foreground: bool = True,
+                      size: tuple[int, int] = (0, 0), cancel: Cancel | None = None) -> Session:
+        """Start it with a session joined before its first byte.
+
+        :param foreground: where the caller is slow the container waits; else the session is dropped.
+        :param size: rows and columns of its terminal; zeros leave them to the runtime.
+        :raises InvalidState: it runs already.
+        """
+        from . import joining
+
+        return joining.start_session(self._context, self._row, stdin=stdin, stdout=stdout, stderr=stderr, foreground=foreground,
+                                     size=size, cancel=cancel or Cancel())
+
+    def resize(self, *, rows: int, columns: int, cancel: Cancel | None = None) -> None:
+        """Set the size of its terminal, in characters.
+
+        :raises InvalidState: it does not run, or has no terminal.
+        """
+        from . import joining
+
+        joining.resize(self._context, refreshed(self._context, self.id), rows=rows, columns=columns, cancel=cancel or Cancel())
+
+    def exec(self, command: Sequence[str] | ExecOptions, *, stdin: Source = None, stdout: Sink = None, stderr: Sink = None,
+             env: Mapping[str, str] | None = None, user: str = "", workdir: str = "", terminal: bool = False,
+             privileged: bool = False, cancel: Cancel | None = None) -> RunResult:
+        """Run another command in it to its end, and return what that wrote. It leaves no exec session.
+
+        :param command: the command line, or all of the options; then nothing else of them may be given.
+        :param stdin: what it reads: bytes, a descriptor, or a file that has one.
+        :param stdout: where stream 1 goes: a descriptor, a file, something with ``write``; None: into the result. ``stderr``
+            likewise.
+        :raises InvalidState: the container does not run.
+        :raises NotFound: there is no such user.
+        :raises CommandNotFound, CommandNotExecutable, RuntimeFailed: the runtime refused.
+        :raises OSError: a source or a sink failed; the command was killed, as it is where ``cancel`` fires.
+        :raises ShimLost: nobody saw how it ended.
+        """
+        from .execs.foreground import run_captured
+        from .execs.options import ExecOptions
+
+        if isinstance(command, ExecOptions):
+            if env or user or workdir or terminal or privileged:
+                raise InvalidInput("an ExecOptions says everything: give env, user and the like there")
+            options = command
+        else:
+            options = ExecOptions(command=tuple(command), env=tuple((env or {}).items()), user=user, workdir=workdir,
+                                  terminal=terminal, privileged=privileged)
+        if stdin not in (b"", None):
+            options = options._replace(stdin_open=True)
+        return run_captured(self._context, self._row, options, stdin=stdin, stdout=stdout, stderr=stderr,
+                            cancel=cancel or Cancel())
+
+    def exec_attached(self, options: ExecOptions, streams: Streams, *, cancel: Cancel | None = None) -> RunOutcome:
+        """Run another command in it with a person's terminal or pipes joined, until it ends or they detach; see
+        :func:`.execs.foreground.run_attached`."""
+        from .execs.foreground import run_attached
+
+        return run_attached(self._context, self._row, options, streams, cancel or Cancel())
+
+    def exec_detached(self, options: ExecOptions, *, cancel: Cancel | None = None) -> ExecSession:
+        """Start another command in it and leave that to its shim. Errors as :meth:`exec`; then no exec session is left."""
+        from .execs import start as starting
+        from .execs.session import session_by_id
+
+        watch = cancel or Cancel()
+        launched = starting.begin_new(self._context, self._row, options, (0, 0), detached=True, cancel=watch)
+        starting.start_detached(self._context, launched, keep=False, cancel=watch)
+        return session_by_id(self._context, launched.id)
+
+    def create_exec(self, options: ExecOptions, *, cancel: Cancel | None = None) -> ExecSession:
+        """Make an exec session of which nothing runs yet.
+
+        :raises InvalidState: it does not run.
+        """
+        from .execs import start as starting
+        from .execs.session import ExecSession
+
+        return ExecSession(self._context, starting.make(self._context, self._row, options, cancel or Cancel()))
+
+    def execs(self) -> list[ExecSession]:
+        """Its exec sessions, the oldest first: those to come, those that run, those that have ended."""
+        from .execs.session import sessions_of
+
+        return sessions_of(self._context, self.id)
 
     def kill(self, signal: int = 9, *, cancel: Cancel | None = None) -> None:
         """Send a signal to its main process.
 
         :raises InvalidState: it does not run.
         """
+        from . import stop
+
         stop.kill(self._context, self._row, signal, cancel or Cancel())
 
     def stop(self, *, timeout: int | None = None, cancel: Cancel | None = None) -> None:
         """End it: its stop signal, ``timeout`` seconds, SIGKILL. Returns once it is cleaned up. Not running is no error."""
+        from . import stop
+
         stop.stop(self._context, self._row, timeout=timeout, cancel=cancel or Cancel())
 
     def wait(self, *, cancel: Cancel | None = None) -> int:
@@ -170,7 +191,20 @@ class Container:
         :returns: its exit code.
         :raises ShimLost: nobody saw how it ended.
         """
+        from . import stop
+
         return stop.wait(self._context, self._row, cancel or Cancel())
+
+    def watch(self) -> int:
+        """A descriptor that becomes readable once it is over, for event loops; the caller closes it. Then :meth:`wait` answers at
+        once, or nearly so.
+
+        :returns: -1 where it does not run.
+        :raises NotFound: it is gone.
+        """
+        from . import stop
+
+        return stop.end_descriptor(refreshed(self._context, self.id))
 
     def remove(self, *, force: bool = False, timeout: int | None = None, cancel: Cancel | None = None) -> None:
         """Remove it with its file system and log.
@@ -178,6 +212,9 @@ class Container:
         :param force: stop it first, with ``timeout`` as in :meth:`stop`.
         :raises InvalidState: it runs, and ``force`` is not given.
         """
+        from . import stop
+        from .cleanup import finish, remove, stop_leftovers
+
         watch = cancel or Cancel()
         if force:
             try:
@@ -189,7 +226,7 @@ class Container:
                 row = by_id(connection, self.id)
             if row is None:
                 return  # --rm was faster
-            if stop.is_running(self._context, row):
+            if is_running(self._context, row):
                 error = InvalidState(f"cannot remove container {self.id} as it is {row.state} - running or paused containers "
                                      "cannot be removed without force: container state improper",
                                      hint=f"conman stop {self.name}, or conman rm --force {self.name}")
@@ -204,24 +241,39 @@ class Container:
                     return
             remove(self._context, row, watch)
 
-    def logs(self, *, follow: bool = False, tail: int | None = None, cancel: Cancel | None = None) -> Iterator[LogEntry]:
+    def logs(self, *, follow: bool = False, tail: int | None = None, since: float | str | None = None,
+             until: float | str | None = None, stdout: bool = True, stderr: bool = True,
+             cancel: Cancel | None = None) -> Iterator[LogEntry]:
         """Its output so far, oldest first.
 
-        :param follow: go on until it ends.
-        :param tail: only the last so many lines.
+        :param follow: go on until it ends; of one that does not run there is nothing to wait for.
+        :param tail: only the last so many lines of the chosen streams, up to ``until``.
+        :param since: nothing before: seconds since the epoch, or a :attr:`.LogEntry.time`, which is exact.
+        :param until: nothing after; following stops when that time has come.
         :raises InvalidState: it keeps no log.
+        :raises InvalidInput: a time that is none.
         """
-        if (self.options.log_driver or self._context.config.text("containers.log_driver")) == "none":
-            raise InvalidState(f"container {self.name} keeps no log (--log-driver none)")
-        path = log_file(self._context, self._row)
-        return logs.read(path, cancel=cancel or Cancel(), tail=tail,
-                         follow=(lambda: stop.end_descriptor(refreshed(self._context, self.id))) if follow else None)
+        from .logs import entries
+
+        return entries(self.log_reader(follow=follow, tail=tail, since=since, until=until, stdout=stdout, stderr=stderr,
+                                       cancel=cancel))
+
+    def log_reader(self, *, follow: bool = False, tail: int | None = None, since: float | str | None = None,
+                   until: float | str | None = None, stdout: bool = True, stderr: bool = True,
+                   cancel: Cancel | None = None) -> LogReader:
+        """As :meth:`logs`, for a loop that waits for several things, or that wants much at once; to be closed."""
+        from .logs_of import log_reader
+
+        return log_reader(self._context, self._row, follow=follow, tail=tail, since=since, until=until, stdout=stdout,
+                          stderr=stderr, cancel=cancel or Cancel())
 
     def mount(self, *, cancel: Cancel | None = None) -> str:
         """Show its root file system on the host until :meth:`unmount`; each call counts.
 
         :returns: the mount point.
         """
+        from . import rootfs
+
         watch = cancel or Cancel()
         with self._context.locks.acquire(self._row.num, watch):
             return rootfs.hold(self._context, refreshed(self._context, self.id), watch)
@@ -231,14 +283,20 @@ class Container:
 
         :returns: whether it was mounted so.
         """
+        from . import rootfs
+
         with self._context.locks.acquire(self._row.num, cancel or Cancel()):
             return rootfs.let_go(self._context, refreshed(self._context, self.id), force=force)
 
     @property
     def mount_point(self) -> str:
         """Where :meth:`mount` shows it; empty where it is not mounted for anybody outside."""
+        from . import rootfs
+
         return rootfs.path(self._context, self._row) if rootfs.is_held(self._context, self._row) else ""
 
     def inspect(self) -> dict[str, object]:
         """Everything about it, under podman's keys (``podman inspect``); JSON-ready."""
+        from .inspect import inspect_document
+
         return inspect_document(self._context, self._row, self.state)

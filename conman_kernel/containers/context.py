@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from ..config import Config
 from ..oci.runtime.request import HostFacts
 from ..plugins import Plugins
 from ..slots import ATTACH, RUNTIME, STORAGE
-from ..slots.attach import Attach
-from ..slots.provider import Log
-from ..slots.storage import StorageDriver
 from ..store.index import Index
 from ..store.layout import Layout
 from ..store.locks import Locks
 from .hostfacts import read_facts
 from .runtime_client import RuntimeClient
 from .shim import Shim
+
+if TYPE_CHECKING:
+    from ..slots.attach import Attach
+    from ..slots.provider import Log
+    from ..slots.storage import StorageDriver
 
 _BOOT = ("import sys; end = 2 + int(sys.argv[1]); sys.path[:] = sys.argv[2:end]; "
          "from conman_kernel.cleanup import main; main(sys.argv[end:])")

@@ -10,10 +10,11 @@ from ..oci.runtime.process import process_args, process_env, working_dir
 from ..oci.runtime.request import SpecRequest, User
 from ..times import rfc3339
 from . import cgroups, rootfs, stop
-from .bundle import own_hostname, with_defaults
+from .bundle import log_rotation, own_hostname, with_defaults
 from .context import Context
 from .paths import log_file
 from .rows import ContainerRow
+from .state import RUNNING
 
 
 def inspect_document(context: Context, row: ContainerRow, state: str) -> dict[str, object]:
@@ -22,7 +23,7 @@ def inspect_document(context: Context, row: ContainerRow, state: str) -> dict[st
     parts = row.image_parts()
     args = process_args(options, parts)
     run = context.layout.container_run(row.id)
-    running = state in stop.RUNNING
+    running = state in RUNNING
     return {
         "Id": row.id, "Created": rfc3339(row.created), "Path": args[0], "Args": args[1:],
         "State": _state(context, row, state),
@@ -43,7 +44,7 @@ def inspect_document(context: Context, row: ContainerRow, state: str) -> dict[st
 
 
 def _state(context: Context, row: ContainerRow, state: str) -> dict[str, object]:
-    running = state in stop.RUNNING
+    running = state in RUNNING
     return {"OciVersion": "1.0.2", "Status": state, "Running": state == "running", "Paused": state == "paused",
             "Restarting": False, "OOMKilled": bool(row.oom), "Dead": False, "Pid": row.pid if running else 0,
             "ConmonPid": row.shim_pid if running else 0, "ExitCode": row.exit_code if row.finished else 0,
@@ -73,7 +74,6 @@ def _stop_timeout(context: Context, options: ContainerOptions) -> int:
 
 
 def _host_config(context: Context, row: ContainerRow, options: ContainerOptions) -> dict[str, object]:
-    driver = options.log_driver or context.config.text("containers.log_driver")
     security = [word for word, given in (("no-new-privileges", options.no_new_privileges),
                                          (f"seccomp={options.seccomp}", bool(options.seccomp)),
                                          (f"apparmor={options.apparmor}", bool(options.apparmor))) if given]
@@ -81,8 +81,7 @@ def _host_config(context: Context, row: ContainerRow, options: ContainerOptions)
         "Binds": [":".join((m.source, m.target, ",".join(m.options))) for m in options.mounts if m.type == "bind"],
         "CgroupManager": context.facts.cgroup_manager, "CgroupMode": options.cgroupns or "private",
         "ContainerIDFile": options.cidfile,
-        "LogConfig": {"Type": driver, "Config": None, "Path": log_file(context, row) if driver == "cri" else "", "Tag": "",
-                      "Size": "0B"},
+        "LogConfig": _log_config(context, row, options),
         "NetworkMode": options.network, "PortBindings": {}, "RestartPolicy": {"Name": "", "MaximumRetryCount": 0},
         "AutoRemove": options.remove, "CapAdd": list(options.cap_add), "CapDrop": list(options.cap_drop),
         "Dns": list(options.dns),
@@ -102,6 +101,23 @@ def _host_config(context: Context, row: ContainerRow, options: ContainerOptions)
     }
 
 
+def _log_config(context: Context, row: ContainerRow, options: ContainerOptions) -> dict[str, object]:
+    """podman's keys, and docker's in ``Config``, where podman has nothing."""
+    driver = options.log_driver or context.config.text("containers.log_driver")
+    size, files = log_rotation(context, options)
+    return {"Type": driver, "Config": {"max-size": str(size), "max-file": str(files)} if size else None,
+            "Path": log_file(context, row) if driver == "cri" else "", "Tag": "", "Size": _decimal(size)}
+
+
+def _decimal(size: int) -> str:
+    """As Go's units.HumanSize: four digits, units of 1000."""
+    amount, units = float(size), ["TB", "GB", "MB", "kB", "B"]
+    while amount >= 1000 and len(units) > 1:
+        amount /= 1000
+        units.pop()
+    return f"{amount:.4g}{units[-1]}"
+
+
 def _caps(context: Context, options: ContainerOptions, kind: str, user: str) -> list[str]:
     uid = 0 if user.partition(":")[0] in ("", "0", "root") else 1000
     sets = capability_sets(uid=uid, add=options.cap_add, drop=options.cap_drop, privileged=options.privileged,
@@ -111,7 +127,8 @@ def _caps(context: Context, options: ContainerOptions, kind: str, user: str) -> 
 
 def _exec_ids(context: Context, row: ContainerRow) -> list[str]:
     with context.index.read() as connection:
-        found = connection.execute("SELECT id FROM exec_sessions WHERE container_id = ? ORDER BY created", (row.id,))
+        found = connection.execute("SELECT id FROM exec_sessions WHERE container_id = ? AND state NOT IN ('exited', 'lost') "
+                                   "ORDER BY created", (row.id,))
         return [str(r[0]) for r in found]
 
 

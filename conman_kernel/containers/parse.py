@@ -11,7 +11,7 @@ from typing import Iterable
 
 from ..errors import InvalidInput
 from ..oci.runtime.capabilities import normalize
-from ..oci.runtime.options import Ulimit
+from ..oci.runtime.options import UNSET, Ulimit
 from ..oci.runtime.process import signal_number
 from ..record import Record
 from .sizes import decimal
@@ -169,6 +169,30 @@ def log_driver(text: str) -> str:
     if text not in known:
         raise InvalidInput(f"invalid log driver {text!r}", hint="there are cri (a file, also k8s-file) and none")
     return known[text]
+
+
+def log_opts(texts: Iterable[str]) -> tuple[int, int]:
+    """``--log-opt max-size=10m`` and ``max-file=3``.
+
+    :returns: bytes (0: never rotate), files; -1 for what is not given.
+    """
+    from .sizes import LOG_FILES, log_size
+
+    bytes_, files = UNSET, UNSET
+    for text in texts:
+        key, equals, value = text.partition("=")
+        try:
+            if key == "max-size" and equals:
+                bytes_ = log_size(value)
+            elif key == "max-file" and equals:
+                files = integer(value, "number of files", 1, LOG_FILES)
+            else:
+                known = key in ("path", "tag", "mode", "compress", "labels", "env")
+                raise InvalidInput("not supported" if known else "not known")
+        except InvalidInput as error:
+            raise InvalidInput(f"invalid log option {text!r}: {error.message}",
+                               hint="there are max-size=SIZE and max-file=NUMBER") from None
+    return bytes_, files
 
 
 class SecurityOptions(Record):

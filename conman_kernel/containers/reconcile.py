@@ -23,7 +23,7 @@ def reconcile(context: Context) -> None:
     with context.index.read() as connection:
         found = rows.active(connection)
     if not found:
-        return
+        return  # and so there is no exec session
     boot = boot_id()
     for row in found:
         if _upheld(context, row, boot):
@@ -38,6 +38,16 @@ def reconcile(context: Context) -> None:
                 _settle(context, row, boot)
             except (ConmanError, OSError) as error:
                 context.log.warning("container %s cannot be settled: %s", row.id[:12], error)
+    _settle_execs(context)
+
+
+def _settle_execs(context: Context) -> None:
+    with context.index.read() as connection:
+        if connection.execute("SELECT 1 FROM exec_sessions WHERE state IN ('starting', 'running') LIMIT 1").fetchone() is None:
+            return
+    from .execs.ending import settle_all
+
+    settle_all(context)
 
 
 def _upheld(context: Context, row: ContainerRow, boot: str) -> bool:

@@ -7,22 +7,23 @@ from typing import TYPE_CHECKING, Callable, Sequence, TypeVar
 from ..cancel import Cancel
 from ..oci.runtime.options import ContainerOptions
 from . import rows
-from .attached import RunOutcome, Streams, run_attached
 from .context import Context
-from .create import ImageLike, create
 from .paths import shim_alive
-from .reconcile import reconcile
 from .rows import ContainerRow
-from .stop import RUNNING, outward_state
+from .state import RUNNING, outward_state
+from .streams import RunOutcome, Streams
 
 if TYPE_CHECKING:
     from .capture import RunResult
     from .container import Container
+    from .create import ImageLike
+    from .execs.session import ExecSession
+    from .pump import Sink, Source
+
+    Placed = tuple[ImageLike, str, str]
+    """An image ready to start from: the image, its topmost chain id, and the storage driver that holds it."""
 
 T = TypeVar("T")
-
-Placed = tuple[ImageLike, str, str]
-"""An image ready to start from: the image, its topmost chain id, and the storage driver that holds it."""
 
 
 class Containers:
@@ -51,12 +52,14 @@ class Containers:
         return self._noun(self._create(image, options or ContainerOptions(), cancel or Cancel(), to_start=False))
 
     def run(self, image: ImageLike | str, command: Sequence[str] | None = None, *, options: ContainerOptions | None = None,
-            stdin: bytes = b"", cancel: Cancel | None = None) -> RunResult:
+            stdin: Source = b"", stdout: Sink = None, stderr: Sink = None, cancel: Cancel | None = None) -> RunResult:
         """Make a container, run it to its end, and return what it wrote.
 
         :param command: replaces ``options.command``, and the image's.
         :param options: everything else; ``remove=True`` leaves nothing behind.
-        :param stdin: what it reads.
+        :param stdin: what it reads: bytes, a descriptor, or a file that has one.
+        :param stdout: where stream 1 goes: a descriptor, a file, something with ``write``; None: into the result. ``stderr``
+            likewise. Bytes between pipes never pass through this process.
         :raises CommandNotFound, CommandNotExecutable, RuntimeFailed: it could not be started; it is removed again.
         """
         from .capture import run_captured
@@ -65,10 +68,11 @@ class Containers:
         chosen = options or ContainerOptions()
         if command is not None:
             chosen = chosen._replace(command=tuple(command))
-        if stdin:
+        if stdin not in (b"", None):
             chosen = chosen._replace(stdin_open=True)
         row = self._create(image, chosen, watch, to_start=True)
-        return self._or_removed(row, lambda: run_captured(self._context, row, stdin, watch))
+        return self._or_removed(row, lambda: run_captured(self._context, row, stdin=stdin, stdout=stdout, stderr=stderr,
+                                                          cancel=watch))
 
     def run_attached(self, image: ImageLike | str, options: ContainerOptions, streams: Streams, *,
                      cancel: Cancel | None = None) -> RunOutcome:
@@ -76,6 +80,8 @@ class Containers:
 
         :raises CommandNotFound, CommandNotExecutable, RuntimeFailed: it could not be started; it is removed again.
         """
+        from .attached import run_attached
+
         watch = cancel or Cancel()
         row = self._create(image, options, watch, to_start=True)
         return self._or_removed(row, lambda: run_attached(self._context, row, streams, watch))
@@ -89,6 +95,25 @@ class Containers:
         self._or_removed(container.row, lambda: container.start(cancel=cancel))
         return container
 
+    def run_fed(self, image: ImageLike | str, options: ContainerOptions, stdin: Source, *,
+                cancel: Cancel | None = None) -> Container:
+        """Make a container, start it, give it its whole input, and leave it to its shim (``run --attach stdin``).
+
+        :param stdin: read to its end; it needs ``stdin_open`` unless it is empty bytes.
+        :raises CommandNotFound, CommandNotExecutable, RuntimeFailed: it could not be started; it is removed again.
+        """
+        from .pump import feed
+
+        watch = cancel or Cancel()
+        container = self._noun(self._create(image, options, watch, to_start=True))
+        session = self._or_removed(container.row, lambda: container.start_session(stdin=True, stdout=False, stderr=False,
+                                                                                  cancel=watch))
+        with session:
+            if session.stdin_open:
+                feed(session, stdin, watch)
+            session.detach()
+        return container
+
     def get(self, name_or_id: str) -> Container:
         """A container by name, id, or the beginning of an id.
 
@@ -98,6 +123,17 @@ class Containers:
         self._settle()
         with self._context.index.read() as connection:
             return self._noun(rows.find(connection, name_or_id))
+
+    def exec_session(self, id: str) -> ExecSession:
+        """An exec session of any container, by its id or the beginning of it.
+
+        :raises NotFound: there is none.
+        :raises InvalidInput: several ids begin so.
+        """
+        from .execs.session import session_by_id
+
+        self._settle()
+        return session_by_id(self._context, id)
 
     def list(self, *, all: bool = False, filters: Sequence[tuple[str, str]] = (), last: int = 0) -> list[Container]:
         """Containers, the newest first.
@@ -127,9 +163,9 @@ class Containers:
         """
         container, _, session = id.partition("/")
         if session:
-            from .execs import forget
+            from .execs.ending import clean_up
 
-            forget(self._context, container, session)
+            clean_up(self._context, container, session)
             return
         with self._context.index.read() as connection:
             row = rows.by_id(connection, container)
@@ -146,6 +182,8 @@ class Containers:
             finish(self._context, now, Cancel())
 
     def _create(self, image: ImageLike | str, options: ContainerOptions, cancel: Cancel, *, to_start: bool) -> ContainerRow:
+        from .create import create
+
         self._settle()
         placed, chain_id, storage = self._place(image, cancel)
         return create(self._context, placed, chain_id, options, storage=storage,
@@ -170,6 +208,8 @@ class Containers:
         """Clear what a killed command has left, once per process."""
         if not self._reconciled:
             self._reconciled = True
+            from .reconcile import reconcile
+
             reconcile(self._context)
 
     def _state(self, row: ContainerRow) -> str:

@@ -5,31 +5,40 @@ from __future__ import annotations
 import _socket  # see shim.py: the pure half costs milliseconds that every `run` would pay
 import os
 import select
+import sys
 
 from ..cancel import Cancel
 from ..errors import InvalidState, NotFound, ShimLost
 from ..slots.attach import End, Outcome, Output
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable
+
 VERSION = 1
 PAYLOAD = 64 * 1024
 
 _HELLO, _STDIN, _STDIN_END, _RESIZE, _SIGNAL, _DETACH = 0x01, 0x02, 0x03, 0x04, 0x05, 0x06
-_WELCOME, _REFUSED, _STDOUT, _STDERR, _EXITED, _DROPPED, _WINDOW = 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87
+_WELCOME, _REFUSED, _STDOUT, _STDERR, _EXITED, _DROPPED, _WINDOW, _BROKEN = 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88
 _WANTS_STDIN, _WANTS_STDOUT, _WANTS_STDERR, _FOREGROUND = 1, 2, 4, 8
-_TERMINAL, _STDIN_OPEN = 1, 2
+_PASSES = 16  # and the two bits above: descriptors for streams 0, 1, 2 come with the hello
+_TERMINAL, _STDIN_OPEN, _IN_FOREGROUND = 1, 2, 4
+_TAKEN = 8  # and the two bits above: those descriptors were taken
 _RETRY_SECONDS = 0.01
 _CONTROL_SECONDS = 5.0
 
 
 def connect(socket_path: str, *, stdin: bool, stdout: bool, stderr: bool, foreground: bool,
-            cancel: Cancel) -> SocketSession:
+            descriptors: tuple[int, int, int] = (-1, -1, -1), cancel: Cancel) -> SocketSession:
     """Join a container's streams. Do it before its start, and no byte is lost; there is no replay.
 
     :param socket_path: as in :attr:`ShimConfig.socket`; any length.
     :param stdin: feed its standard input, where it has one and no other session feeds it.
     :param stdout: get stream 1. ``stderr``: get stream 2.
     :param foreground: push back on the container instead of being dropped when too slow. For the session that
-        ``run`` opens only.
+        ``run`` opens only; a shim grants it to the first that joins before the start.
+    :param descriptors: non-blocking pipes for streams 0, 1, 2 that the shim is asked to carry itself, -1 for none; they
+        stay the caller's to close. See :attr:`SocketSession.carried` for what became of it.
     :raises NotFound: nothing listens there: the process has ended, or was never started.
     :raises InvalidState: the shim refuses, and says why (somebody else is attached).
     :raises ShimLost: the shim is gone in the middle of it.
@@ -38,7 +47,7 @@ def connect(socket_path: str, *, stdin: bool, stdout: bool, stderr: bool, foregr
     connection = _connected(socket_path, cancel)
     try:
         flags = stdin * _WANTS_STDIN | stdout * _WANTS_STDOUT | stderr * _WANTS_STDERR | foreground * _FOREGROUND
-        connection.send(bytes((_HELLO, VERSION, flags)), _socket.MSG_NOSIGNAL)
+        _say_hello(connection, flags, descriptors)
         answer = b""
         while not answer:
             cancel.wait_readable(connection.fileno())
@@ -54,6 +63,16 @@ def connect(socket_path: str, *, stdin: bool, stdout: bool, stderr: bool, foregr
         connection.close()
         raise
     return SocketSession(connection, flags=answer[2], window=int.from_bytes(answer[3:7], "big"))
+
+
+def _say_hello(connection: _socket.socket, flags: int, descriptors: tuple[int, int, int]) -> None:
+    passed = b""
+    for stream, fd in enumerate(descriptors):
+        if fd >= 0:
+            flags |= _PASSES << stream
+            passed += fd.to_bytes(4, sys.byteorder)
+    ancillary = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, passed)] if passed else []
+    connection.sendmsg([bytes((_HELLO, VERSION, flags))], ancillary, _socket.MSG_NOSIGNAL)
 
 
 def _connected(path: str, cancel: Cancel) -> _socket.socket:
@@ -101,25 +120,48 @@ def _packet(connection: _socket.socket) -> bytes | None:
 class SocketSession:
     """A connected session; implements :class:`conman_kernel.slots.attach.Session`. Make it with :func:`connect`."""
 
-    __slots__ = ("_blocked", "_connection", "_end", "_input_ended", "_window", "exit_code", "stdin_open", "terminal")
+    __slots__ = ("_begin", "_blocked", "_connection", "_end", "_input_ended", "_window", "carried", "exit_code", "foreground",
+                 "stdin_open", "terminal")
 
     def __init__(self, connection: _socket.socket, *, flags: int, window: int) -> None:
         self._connection = connection
         self._window = window
         self._blocked = -1
+        self._begin: Callable[[], None] | None = None
         self._end: End | None = None
         self._input_ended = False
         self.terminal = bool(flags & _TERMINAL)
         self.stdin_open = bool(flags & _STDIN_OPEN)
+        self.foreground = bool(flags & _IN_FOREGROUND)
+        """The container waits for this session where it is slow."""
+        self.carried = frozenset(stream for stream in (0, 1, 2) if flags & _TAKEN << stream)
+        """Streams that the shim carries by the descriptors it was given: no frames come or go for them."""
         self.exit_code = -1
         """The exit code that came with the end; advisory (the exit file is the truth); -1: none came."""
 
+    def hold(self, begin: Callable[[], None]) -> None:
+        """Have ``begin`` called once the session is first listened to: whoever carries it has his signals in hand by then, and
+        what the process says may lead to some."""
+        self._begin = begin
+
+    def _listen(self) -> None:
+        begin, self._begin = self._begin, None
+        if begin is not None:
+            begin()
+
     def fileno(self) -> int:
         """Readable when :meth:`receive` has something; -1 once closed."""
+        if self._begin is not None:
+            self._listen()
         return self._connection.fileno()
 
     def receive(self) -> Output | End | None:
-        """The next piece of output, or the end (again and again after it), or None: nothing now. Never blocks."""
+        """The next piece of output, or the end (again and again after it), or None: nothing now. Never blocks.
+
+        :raises OSError: a descriptor that the shim carries takes nothing more (BrokenPipeError: its reader is gone).
+        """
+        if self._begin is not None:
+            self._listen()
         while self._end is None:
             try:
                 packet = _packet(self._connection)
@@ -136,6 +178,9 @@ class SocketSession:
             elif kind == _EXITED:
                 self.exit_code = packet[1] if len(packet) > 1 else -1
                 self._end = End(Outcome.EXITED)
+            elif kind == _BROKEN and len(packet) >= 6:
+                number = int.from_bytes(packet[2:6], "big")
+                raise OSError(number, os.strerror(number))
             elif kind == _DROPPED:
                 self._end = End(Outcome.LOST, packet[1:].decode("utf-8", "replace"))
         return self._end
@@ -187,6 +232,12 @@ class SocketSession:
     def detach(self) -> None:
         """Leave on purpose: the container's input stays open whatever its settings. Then close."""
         self._control(bytes((_DETACH,)))
+        self.close()
+
+    def __enter__(self) -> SocketSession:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         self.close()
 
     def close(self) -> None:

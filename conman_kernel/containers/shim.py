@@ -23,7 +23,6 @@ import fcntl
 import os
 import select
 import sys
-from typing import Sequence
 
 from ..cancel import Cancel
 from ..errors import InvalidState, NotFound, RuntimeFailed, ShimLost, Unavailable
@@ -31,6 +30,10 @@ from ..processes import environment
 from ..record import Record
 from ..trace import trace
 from .exitfile import ExitStatus, exit_status, pieces, read_exit_file
+
+TYPE_CHECKING = False  # typing takes longer to load than everything else here; the launch would wait for it
+if TYPE_CHECKING:
+    from typing import Sequence
 
 VERSION = 1
 """The version of the protocol that this client speaks."""
@@ -51,11 +54,13 @@ class ShimConfig(Record):
     :param socket: where the attach socket is bound; its folder exists. Any length.
     :param cleanup: argv that the shim execs once the process has ended and nobody else cleans up; empty: none.
     :param log_driver: ``cri`` (needs ``log_path``) or ``none``.
+    :param log_size: bytes after which the log is rotated; 0: never. ``log_files``: how many files it has then.
     :param runtime_log: the runtime's own error log, where the kernel looks; the shim does not.
     :param console_socket: with ``terminal``: as rendered into ``create``; any length, the shim shortens it there.
     :param terminal: the process gets a terminal.
     :param stdin: the process's standard input is kept open for sessions; else it is at its end at once.
     :param stdin_once: it is closed when the first session that could feed it is gone without detaching.
+    :param sessions: how many sessions there may be at once; further ones are refused.
     :param rows: initial size of the terminal; 0 leaves it to the runtime. ``columns`` likewise.
     :param cgroup: folders whose ``cgroup.procs`` gets the shim's pid; what fails is in :attr:`Shim.notices`.
     :param oom_files: ``memory.events`` / ``memory.oom_control`` of the container, read after its end.
@@ -73,11 +78,14 @@ class ShimConfig(Record):
     cleanup: tuple[str, ...] = ()
     log_driver: str = "cri"
     log_path: str = ""
+    log_size: int = 0
+    log_files: int = 2
     runtime_log: str = ""
     console_socket: str = ""
     terminal: bool = False
     stdin: bool = False
     stdin_once: bool = False
+    sessions: int = 32
     rows: int = 0
     columns: int = 0
     cgroup: tuple[str, ...] = ()
@@ -166,13 +174,14 @@ def _record(key: str, value: str) -> bytes:
 class Shim:
     """One shim and the control channel to it. Make it with :meth:`launch`. Used by one thread at a time."""
 
-    __slots__ = ("_answered", "_channel", "_child", "_configured", "_exit_file", "_status", "_what", "notices", "pid")
+    __slots__ = ("_answered", "_channel", "_child", "_configured", "_exit_file", "_process", "_status", "_what", "notices", "pid")
 
     def __init__(self, channel: _socket.socket, child: int) -> None:
         self._channel = channel
         self._child = child
         self._configured = False
         self._answered = False
+        self._process = 0
         self._exit_file = ""
         self._status: ExitStatus | None = None
         self._what = "the container"
@@ -231,15 +240,26 @@ class Shim:
         :raises ShimLost: the shim is gone.
         :raises Cancelled: as the token says (DeadlineExceeded, too); close the shim to undo.
         """
-        while True:
+        while not self._process:
+            self._heed(*self._receive(cancel))
+        return self._process
+
+    def wait_listening(self, cancel: Cancel) -> None:
+        """Wait until the attach socket listens; the create is under way then, or even done. Errors as :meth:`wait_created`."""
+        while not self._process:
             name, records = self._receive(cancel)
-            if name == "created":
-                self._answered = True
-                self._reap()
-                return int(records["pid"])
-            if name == "error":
-                self._answered = True
-                raise self._refusal(records)
+            if name == "listening":
+                return
+            self._heed(name, records)
+
+    def _heed(self, name: str, records: dict[str, bytes]) -> None:
+        if name == "created":
+            self._answered = True
+            self._process = int(records["pid"])
+            self._reap()
+        elif name == "error":
+            self._answered = True
+            raise self._refusal(records)
 
     def settle(self, cancel: Cancel) -> None:
         """Wait until the create is over one way or the other, to undo it: until then the shim and the runtime still make things.

@@ -7,18 +7,19 @@ import time
 from typing import TYPE_CHECKING, Callable
 
 from ..cancel import Cancel
-from ..errors import ConmanError, InvalidState, NotFound
+from ..errors import ConmanError, InvalidState
 from ..processes import boot_id, start_time
 from ..record import Record
 from ..slots.runtime import Template
 from . import cgroups, rows
-from .bundle import Bundle, write_bundle
+from .bundle import Bundle, log_rotation, write_bundle
 from .context import Context
 from .paths import exit_file, log_file, shim_alive, shim_lock
 from .rootfs import ensure_mounted
 from .rows import ContainerRow
 from .runtime_client import RuntimeClient, last_error
 from .shim import CreateFailed, Shim, ShimConfig
+from .state import refreshed
 
 if TYPE_CHECKING:
     from .session import SocketSession
@@ -26,15 +27,6 @@ if TYPE_CHECKING:
 
 _CREATE_SECONDS = 10.0
 """How long an undo waits for a create that is under way; one that takes longer is undone by the shim."""
-
-
-class StreamsWish(Record):
-    """Which streams a caller wants to be joined to before the process starts, so that no byte is lost."""
-
-    stdin: bool
-    stdout: bool
-    stderr: bool
-    foreground: bool
 
 
 class Started(Record):
@@ -50,12 +42,14 @@ class Started(Record):
     session: SocketSession | None
 
 
-def start(context: Context, row: ContainerRow, *, streams: StreamsWish | None = None,
-          size: tuple[int, int] = (0, 0), meanwhile: Callable[[], object] | None = None,
+def start(context: Context, row: ContainerRow, *, join: Callable[[str], SocketSession] | None = None,
+          hold: bool = False, size: tuple[int, int] = (0, 0), meanwhile: Callable[[], object] | None = None,
           cancel: Cancel) -> Started | None:
     """Start a container.
 
-    :param streams: join a session first.
+    :param join: joins a session, given the attach socket's path; called before the process's first byte can be lost.
+    :param hold: output flows once that session is listened to (:meth:`.SocketSession.hold`); where it never is, closing the
+        shim's channel kills the process.
     :param size: rows and columns of the terminal; 0 leaves it to the runtime.
     :param meanwhile: called once while the runtime creates: time that would only be waited for.
     :returns: None where it runs already.
@@ -70,20 +64,7 @@ def start(context: Context, row: ContainerRow, *, streams: StreamsWish | None = 
             return None
         if row.state not in ("creating", "created", "exited"):  # creating: by the caller, in `run`
             row = settle(context, row, cancel)
-        return _start_locked(context, row, streams, size, meanwhile, cancel)
-
-
-def refreshed(context: Context, id: str) -> ContainerRow:
-    """The row as it is now.
-
-    :param id: all of it.
-    :raises NotFound: it is gone.
-    """
-    with context.index.read() as connection:
-        row = rows.by_id(connection, id)
-    if row is None:
-        raise NotFound(f'no container with ID "{id}" found: no such container')
-    return row
+        return _start_locked(context, row, join, hold, size, meanwhile, cancel)
 
 
 def settle(context: Context, row: ContainerRow, cancel: Cancel) -> ContainerRow:
@@ -109,8 +90,8 @@ def release(started: Started) -> None:
     started.shim.close()
 
 
-def _start_locked(context: Context, row: ContainerRow, streams: StreamsWish | None, size: tuple[int, int],
-                  meanwhile: Callable[[], object] | None, cancel: Cancel) -> Started:
+def _start_locked(context: Context, row: ContainerRow, join: Callable[[str], SocketSession] | None, hold: bool,
+                  size: tuple[int, int], meanwhile: Callable[[], object] | None, cancel: Cancel) -> Started:
     shim = context.take_shim()
     before = row
     session: SocketSession | None = None
@@ -126,11 +107,8 @@ def _start_locked(context: Context, row: ContainerRow, streams: StreamsWish | No
         if meanwhile is not None:
             meanwhile()
         pid = _created(shim, client, bundle, cancel)
-        if streams is not None:
-            from .session import connect
-
-            session = connect(bundle.path + "/attach.sock", stdin=streams.stdin, stdout=streams.stdout, stderr=streams.stderr,
-                              foreground=streams.foreground, cancel=cancel)
+        if join is not None:
+            session = join(bundle.path + "/attach.sock")
         log = bundle.path + "/runtime.log"
         spawned = None if at_once else client.spawn(client.commands.start, row.id, log=log)
         try:
@@ -138,7 +116,10 @@ def _start_locked(context: Context, row: ContainerRow, streams: StreamsWish | No
         finally:
             if spawned is not None:
                 client.finish(spawned, cancel, log=log)
-        shim.started()
+        if hold and session is not None:
+            session.hold(shim.started)
+        else:
+            shim.started()
         _write_pidfile(row, pid)
     except BaseException as error:
         if session is not None:
@@ -155,6 +136,8 @@ def _begin(context: Context, row: ContainerRow) -> ContainerRow:
     with context.index.write() as connection:
         rows.update(connection, row.id, state=now.state, boot_id=now.boot_id, owner_pid=now.owner_pid,
                     owner_start=now.owner_start, mounts=now.mounts)
+        if row.started:  # the exec sessions of the last run are kept until now
+            connection.execute("DELETE FROM exec_sessions WHERE container_id = ?", (row.id,))
     context.layout.ensure(context.layout.container_run(row.id))
     context.layout.ensure(context.layout.container(row.id))
     try:
@@ -207,11 +190,13 @@ def _shim_config(context: Context, row: ContainerRow, client: RuntimeClient, tem
     console = bundle.path + "/console.sock" if options.terminal else ""
     pid_file = bundle.path + "/pid"
     log = bundle.path + "/runtime.log"
+    log_size, log_files = log_rotation(context, options)
     create = client.argv(template, row.id, bundle=bundle.path, pid_file=pid_file, console_socket=console, log=log)
     return ShimConfig(
         id=row.id, create=tuple(create), pid_file=pid_file, exit_file=exit_file(context, row), lock=shim_lock(context, row),
         socket=bundle.path + "/attach.sock", cleanup=context.cleanup_argv(row.id), log_driver=log_driver,
-        log_path=log_file(context, row) if log_driver == "cri" else "", runtime_log=log, console_socket=console,
+        log_path=log_file(context, row) if log_driver == "cri" else "", log_size=log_size, log_files=log_files,
+        runtime_log=log, console_socket=console,
         terminal=options.terminal, stdin=options.stdin_open, stdin_once=options.stdin_open and not options.terminal,
         rows=size[0], columns=size[1], cgroup=tuple(cgroups.shim_dirs(context.facts)),
         oom_files=_oom_files(context, row.id), durable=not options.remove)

@@ -6,22 +6,16 @@ import os
 
 from ..cancel import Cancel
 from ..errors import InvalidState, NotFound, RuntimeFailed, ShimLost
-from ..processes import alive, boot_id, open_pidfd
+from ..processes import alive, open_pidfd
 from . import cgroups, rows
 from .context import Context
 from .paths import SHIM_LOST, exit_file, shim_alive
 from .rows import ContainerRow
-from .start import refreshed
+from .state import RUNNING, is_running, outward_state, refreshed
 
-RUNNING = ("running", "paused")
 _SHIM_GRACE = 3.0
 """Seconds that whoever stands beside a container has for its clean-up, once it has ended. A foreground ``run`` that is stopped
 (Ctrl-Z) does none; then whoever waits takes over."""
-
-
-def is_running(context: Context, row: ContainerRow) -> bool:
-    """True where its process lives (or its shim has not yet said how it ended), in this boot."""
-    return row.state in RUNNING and row.boot_id == boot_id() and (shim_alive(context, row) or alive(row.pid, row.pid_start))
 
 
 def kill(context: Context, row: ContainerRow, number: int, cancel: Cancel) -> None:
@@ -149,10 +143,3 @@ def end_descriptor(row: ContainerRow) -> int:
     :returns: -1 where that is so already.
     """
     return open_pidfd(row.shim_pid, row.shim_start)
-
-
-def outward_state(context: Context, row: ContainerRow) -> str:
-    """The state a person is shown: podman's words, and true now rather than when it was written."""
-    if row.state in RUNNING and not is_running(context, row):
-        return "exited"
-    return {"starting": "created" if not row.started else "exited"}.get(row.state, row.state)

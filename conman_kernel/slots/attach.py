@@ -59,11 +59,19 @@ class Session(Protocol):
         ...
 
     def fileno(self) -> int:
-        """Readable when :meth:`receive` has something."""
+        """Readable when :meth:`receive` has something.
+
+        Of a process that was started for this session nothing flows before this or :meth:`receive` is first called. So signal
+        handlers are set up before that.
+        """
         ...
 
     def receive(self) -> Output | End | None:
-        """The next piece of output, or the end (again and again after it), or None: nothing now. Never blocks."""
+        """The next piece of output, or the end (again and again after it), or None: nothing now. Never blocks.
+
+        :raises OSError: a descriptor that was handed over (see :attr:`Attach.direct`) takes nothing more: its reader is gone
+            (BrokenPipeError). Let it pass on to the kernel.
+        """
         ...
 
     def send(self, data: bytes) -> int:
@@ -94,9 +102,11 @@ class AttachRequest(Record):
     """Whose streams are joined.
 
     :param session: connected; the kernel closes it afterwards.
-    :param stdin: descriptor to read from, or -1 for none.
-    :param stdout: descriptor for stream 1, or -1 to discard.
-    :param stderr: descriptor for stream 2, or -1 to discard.
+    :param stdin: descriptor to read from, or -1: there is none, or the shim has it (:attr:`Attach.direct`).
+    :param stdout: descriptor for stream 1, or -1 to discard (nothing comes of a stream that the shim carries).
+    :param stderr: descriptor for stream 2, or -1 likewise.
+    :param container: the container's id; ``name``: its name.
+    :param command: the command line of the process, for titles and the like.
     :param detach_keys: the bytes that detach when typed on a terminal; empty: never.
     :param forward_signals: signals that the calling process gets are passed on (``--sig-proxy``) while it has no
         raw terminal.
@@ -110,10 +120,20 @@ class AttachRequest(Record):
     detach_keys: bytes
     forward_signals: bool
     cancel: Cancel
+    container: str = ""
+    name: str = ""
+    command: tuple[str, ...] = ()
 
 
 class Attach(Protocol):
     """The person's side. See the module."""
+
+    @property
+    def direct(self) -> bool:
+        """This plugin need not see the bytes that go through pipes: where the caller's descriptors are pipes and the process
+        has no terminal, the kernel may hand them to the shim, which moves the bytes itself (several times faster). A plugin
+        that looks at the bytes says False."""
+        ...
 
     def run(self, request: AttachRequest) -> End:
         """Carry bytes until the session ends or the person detaches.

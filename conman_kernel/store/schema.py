@@ -97,5 +97,11 @@ CREATE TABLE container_networks (
     network TEXT NOT NULL REFERENCES networks(name), config TEXT NOT NULL, result TEXT NOT NULL,
     PRIMARY KEY (container_id, network)
 ) WITHOUT ROWID;
-""",)
+""", """
+ALTER TABLE exec_sessions ADD COLUMN shim_pid INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE exec_sessions ADD COLUMN shim_start INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE exec_sessions ADD COLUMN owner_pid INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE exec_sessions ADD COLUMN owner_start INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX exec_sessions_active ON exec_sessions(state) WHERE state IN ('starting', 'running');
+""")
 """One script per version, applied in order inside one transaction."""

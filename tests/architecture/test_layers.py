@@ -20,7 +20,7 @@ ORDER = (("_version", "record", "errors", "times", "trace"), ("cancel",), ("proc
          ("discovery", "guard", "plugins"), ("worker",))
 
 # What stands on all of that, each with a rule of its own below.
-ABOVE = ("images", "containers", "kernel", "info", "cleanup", "cli", "testing")
+ABOVE = ("images", "containers", "kernel", "info", "cleanup", "aio", "cli", "testing")
 
 
 def under(module: str, *packages: str) -> bool:
@@ -110,6 +110,14 @@ def test_cli_is_above_everything(kernel):
     above = ("conman_kernel.cli", "conman_kernel.testing")
     outside = [s for s in kernel if not under(s.module, *above)]
     assert broken(outside, lambda s, m: under(m, *above)) == []
+
+
+def test_the_persons_side_is_for_plugins(kernel):
+    """It changes signal handlers and terminals, which the kernel never does: only attach plugins load that."""
+    joined = "conman_kernel.support.joined"
+    changing = tuple(f"{joined}.{name}" for name in ("loop", "signals", "terminal"))
+    assert {s.module for s in kernel} >= {*changing}
+    assert broken([s for s in kernel if not under(s.module, joined)], lambda s, m: under(m, *changing)) == []
 
 
 def test_oci_does_no_input_or_output(kernel):

@@ -15,6 +15,9 @@ from typing import Iterator, NamedTuple
 
 import pytest
 
+from conman_kernel import Conman
+from conman_kernel.testing.images import busybox_image, write_layout
+
 PR_GET_CHILD_SUBREAPER = 37
 
 
@@ -85,3 +88,29 @@ def unchanged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     yield
     after = look(folder)
     assert {name: value for name, value in after._asdict().items() if value != getattr(before, name)} == {}
+
+
+class Store(NamedTuple):
+    root: str
+    run_root: str
+    reference: str
+    image: str
+
+    def open(self, **overrides: object) -> Conman:
+        return Conman(root=self.root, run_root=self.run_root, environ={"HOME": "/nonexistent"},
+                      overrides={name.replace("__", "."): value for name, value in overrides.items()})
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A store on disk with a busybox image in it."""
+    folder = tmp_path_factory.mktemp("library")
+    write_layout(busybox_image(), str(folder / "layout"))
+    made = Store(str(folder / "root"), str(folder / "run"), f"oci:{folder}/layout", "")
+    with made.open() as c:
+        made = made._replace(image=c.images.pull(made.reference).id)
+    yield made
+    with made.open() as c:
+        for container in c.containers.list(all=True):
+            container.remove(force=True)
+        c.images.get(made.image)  # whatever the tests did, the image is whole

@@ -10,16 +10,16 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Callable, Iterator, NamedTuple
+from typing import Callable
 
 import pytest
 
 from conman_kernel import Cancel, Conman, ContainerOptions
 from conman_kernel.errors import Cancelled, CommandNotFound, ConfigError, DeadlineExceeded, NotFound
-from conman_kernel.testing.images import busybox_image, write_layout
+from conman_kernel.testing.images import busybox_image
 from conman_kernel.testing.registry import Registry
 
-from .conftest import look
+from .conftest import Store, look
 
 pytestmark = [pytest.mark.integration,
               pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts, namespaces and cgroups")]
@@ -27,32 +27,6 @@ pytestmark = [pytest.mark.integration,
 LONG = 60.0
 ONCE = ContainerOptions(remove=True)
 SLEEP = ContainerOptions(command=("sleep", "1000"), stop_timeout=0)
-
-
-class Store(NamedTuple):
-    root: str
-    run_root: str
-    reference: str
-    image: str
-
-    def open(self, **overrides: object) -> Conman:
-        return Conman(root=self.root, run_root=self.run_root, environ={"HOME": "/nonexistent"},
-                      overrides={name.replace("__", "."): value for name, value in overrides.items()})
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """A store on disk with a busybox image in it."""
-    folder = tmp_path_factory.mktemp("library")
-    write_layout(busybox_image(), str(folder / "layout"))
-    made = Store(str(folder / "root"), str(folder / "run"), f"oci:{folder}/layout", "")
-    with made.open() as c:
-        made = made._replace(image=c.images.pull(made.reference).id)
-    yield made
-    with made.open() as c:
-        for container in c.containers.list(all=True):
-            container.remove(force=True)
-        c.images.get(made.image)  # whatever the tests did, the image is whole
 
 
 def in_threads(*work: Callable[[], object]) -> list[object]:

@@ -27,7 +27,8 @@ from conman_kernel.testing.registry import Registry
 TOP = Path(__file__).resolve().parents[2]
 PAGES = [page for page in (TOP / "README.md", *sorted((TOP / "docs").glob("*.md")), TOP / "CHANGELOG.md",
                            TOP / "shim/README.md", TOP / "shim/PROTOCOL.md", TOP / "benchmarks/README.md",
-                           *sorted((TOP / "plugins").glob("*/README.md"))) if page.is_file()]
+                           *sorted((TOP / "plugins").glob("*/README.md")), *sorted((TOP / "examples").glob("*/README.md")))
+         if page.is_file()]
 IMAGES = ("alpine", "busybox", "debian", "library/alpine", "library/busybox")
 RUN = ("console", "bash", "sh", "python")
 DATA = ("text", "toml", "json", "ini", "mermaid", "c", "make", "yaml", "diff")

@@ -181,13 +181,16 @@ def test_attaching_to_nobody(scratch: Path) -> None:
         connect(str(scratch / "no" / "attach.sock"), stdin=True, stdout=True, stderr=True, foreground=False, cancel=Cancel(5))
 
 
-def test_a_second_session_is_refused(shim: Shim, scratch: Path) -> None:
-    shim.configure(config(scratch, "sleep", "100"))
+def test_a_session_too_many_is_refused(shim: Shim, scratch: Path) -> None:
+    shim.configure(config(scratch, "sleep", "100")._replace(sessions=2))
     shim.wait_created(Cancel(20))
-    first = join(scratch)
-    with pytest.raises(InvalidState, match="another session"):
+    joined = [join(scratch), join(scratch)]
+    with pytest.raises(InvalidState, match="2 sessions are attached"):
         join(scratch)
-    first.close()
+    joined.pop().detach()
+    joined.append(join(scratch))
+    for session in joined:
+        session.close()
 
 
 def test_input_that_is_not_read_stops_being_taken_and_then_goes_on(shim: Shim, scratch: Path) -> None:

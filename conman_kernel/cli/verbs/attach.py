@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...containers.attached import Streams
+from ...containers.streams import Streams
 from ...errors import InvalidState
 from .. import streams
 from ..context import Context
@@ -19,7 +19,7 @@ def _run(context: Context, values: Values) -> int:
                            hint=f"it is {container.state}; 'conman start -a {container.name}' starts and attaches")
     joined = Streams(stdin=-1 if values.flag("no-stdin") else 0, stdout=1, stderr=2,
                      detach_keys=streams.detach_keys(conman, values), forward_signals=values.flag("sig-proxy"))
-    return streams.exit_code(container.attach(joined, cancel=context.cancel))
+    return streams.exit_code(container.join(joined, cancel=context.cancel))
 
 
 VERB = Verb(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from ...containers.attached import Streams
+from typing import TYPE_CHECKING
+
+from ...containers.streams import Streams
+from ...errors import InvalidInput
 from .. import out, streams
 from ..container_options import NETWORK_NOTE, OPTIONS
 from ..container_record import container_record
@@ -11,12 +14,17 @@ from ..creating import ensure_image, make_room
 from ..declare import FLAG, IMAGE, Argument, Option, Verb
 from ..values import Values
 
+if TYPE_CHECKING:
+    from ...oci.runtime.options import ContainerOptions
+
+_STREAMS = {"stdin": 0, "stdout": 1, "stderr": 2}
+
 
 def _run(context: Context, values: Values) -> int:
     options = container_record(values)
     conman = context.conman()
     detach = values.flag("detach")
-    keys = streams.detach_keys(conman, values)
+    joined = _streams(values, options, streams.detach_keys(conman, values))
     if not detach:
         streams.warn_without_terminal(terminal=options.terminal, stdin=options.stdin_open)
     make_room(conman, values, options, cancel=context.cancel)
@@ -24,9 +32,22 @@ def _run(context: Context, values: Values) -> int:
     if detach:
         out.line(conman.containers.run_detached(image, options, cancel=context.cancel).id)
         return 0
-    joined = Streams(stdin=0 if options.stdin_open else -1, stdout=1, stderr=2, detach_keys=keys,
-                     forward_signals=values.flag("sig-proxy"))
+    if joined.stdout < 0 and joined.stderr < 0:
+        container = conman.containers.run_fed(image, options, joined.stdin if joined.stdin >= 0 else b"", cancel=context.cancel)
+        out.line(container.id)
+        return 0
     return streams.exit_code(conman.containers.run_attached(image, options, joined, cancel=context.cancel))
+
+
+def _streams(values: Values, options: ContainerOptions, keys: bytes) -> Streams:
+    """What ``--attach`` leaves of the command's own descriptors; ``--interactive`` joins standard input in any case."""
+    named = {stream.lower() for stream in values.many("attach")}
+    for stream in sorted(named - set(_STREAMS)):
+        raise InvalidInput(f'invalid stream "{stream}" for --attach - must be one of stdin, stdout, or stderr: invalid argument')
+    wanted = named or {"stdout", "stderr"}
+    stdin, stdout, stderr = (fd if name in wanted or (fd == 0 and options.stdin_open) else -1
+                             for name, fd in _STREAMS.items())
+    return Streams(stdin=stdin, stdout=stdout, stderr=stderr, detach_keys=keys, forward_signals=values.flag("sig-proxy"))
 
 
 VERB = Verb(

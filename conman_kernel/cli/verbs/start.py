@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...containers.attached import Streams
+from ...containers.streams import Streams
 from ...errors import InvalidInput
 from .. import streams
 from ..context import Context

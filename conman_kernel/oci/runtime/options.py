@@ -99,6 +99,8 @@ class ContainerOptions(Record):
     dns_search: tuple[str, ...] = ()
     dns_options: tuple[str, ...] = ()
     log_driver: str = ""
+    log_size: int = UNSET
+    log_files: int = UNSET
     stop_signal: int = 0
     stop_timeout: int = UNSET
     cidfile: str = ""

@@ -11,7 +11,7 @@ import pytest
 
 from conman_kernel import inotify
 from conman_kernel.cancel import Cancel
-from conman_kernel.containers import logs
+from conman_kernel.containers import logs_seek, logs_source
 from conman_kernel.containers.logs import LogEntry, parse, read
 from conman_kernel.errors import Cancelled, DeadlineExceeded
 
@@ -99,10 +99,20 @@ def test_the_last_lines(log: Log, tail: int, expected: list[bytes]) -> None:
     assert log.read(tail=tail) == expected
 
 
-def test_a_line_without_end_comes_on_top_as_with_podman(log: Log) -> None:
+def test_a_line_without_end_is_a_line(log: Log) -> None:
     log.write(record("z"), record("a"), record("b", tag="P"))
-    assert log.read(tail=1) == [b"a\n", b"b"]
+    assert log.read(tail=1) == [b"b"] and log.read(tail=2) == [b"a\n", b"b"]
     assert log.read(tail=0) == []
+
+
+def test_a_piece_and_the_other_streams_line_are_two_lines(log: Log) -> None:
+    log.write(record("old"), record("pro", tag="P"), record("err", stream="stderr"), record("mpt"))
+    assert log.read(tail=1) == [b"pro", b"mpt\n"]
+    assert log.read(tail=2) == [b"pro", b"err\n", b"mpt\n"]
+    log.write(record("un", tag="P"), record("err2", stream="stderr"))
+    assert log.read(tail=1) == [b"err2\n"]
+    assert log.read(tail=2) == [b"un", b"err2\n"]
+    assert log.read(tail=3) == [b"pro", b"mpt\n", b"un", b"err2\n"]
 
 
 def test_a_line_of_many_pieces_is_one_line(log: Log) -> None:
@@ -110,7 +120,7 @@ def test_a_line_of_many_pieces_is_one_line(log: Log) -> None:
     assert b"".join(log.read(tail=1)) == b"x" * 5000 + b"end\n"
 
 
-@pytest.mark.parametrize("size", [logs._CHUNK - 45, logs._CHUNK - 44, logs._CHUNK, 3 * logs._CHUNK + 17])
+@pytest.mark.parametrize("size", [logs_seek.CHUNK - 45, logs_seek.CHUNK - 44, logs_seek.CHUNK, 3 * logs_seek.CHUNK + 17])
 def test_huge_lines(log: Log, size: int) -> None:
     log.write(record("first"), record("x" * size), record("y" * size), record("last"))
     assert [len(data) for data in log.read()] == [6, size + 1, size + 1, 5]
@@ -123,7 +133,8 @@ def test_borders_of_what_is_read_at_once_are_invisible(log: Log, monkeypatch: py
     whole = log.read()
     tails = [log.read(tail=n) for n in range(30)]
     for chunk in (1, 2, 7, 41, 42, 43, 44, 45, 88):
-        monkeypatch.setattr(logs, "_CHUNK", chunk)
+        monkeypatch.setattr(logs_seek, "CHUNK", chunk)
+        monkeypatch.setattr(logs_source, "CHUNK", chunk)
         assert log.read() == whole
         assert [log.read(tail=n) for n in range(30)] == tails
 

@@ -6,7 +6,7 @@ from typing import Callable
 import pytest
 
 from conman_kernel.containers import parse, parse_env, parse_mounts
-from conman_kernel.containers.sizes import size
+from conman_kernel.containers.sizes import log_size, size
 from conman_kernel.errors import InvalidInput, NotFound
 from conman_kernel.oci.runtime.options import Device, MountOption, Ulimit
 
@@ -14,6 +14,11 @@ GOOD: list[tuple[Callable[[str], object], str, object]] = [
     (size, "64m", 64 << 20), (size, "1G", 1 << 30), (size, "512", 512), (size, "1.5k", 1536),
     (size, "2GiB", 2 << 30), (size, "2gb", 2 << 30), (size, "10b", 10), (size, "-1", -1),
     (size, "9007199254740993", 9007199254740993),
+    (log_size, "10m", 10_000_000), (log_size, "1.5GB", 1_500_000_000), (log_size, "10MiB", 10 << 20), (log_size, "4096", 4096),
+    (log_size, "7b", 7), (log_size, "0", 0), (log_size, "-1", 0), (log_size, "1k", 1000),
+    (lambda text: parse.log_opts(text.split(",")), "max-size=10m,max-file=3", (10_000_000, 3)),
+    (lambda text: parse.log_opts(text.split(",")), "max-file=500", (-1, 500)),
+    (lambda text: parse.log_opts(text.split(",")), "max-size=1k,max-size=0", (0, -1)),
     (parse.cpus, "0.5", 0.5), (parse.cpus, "2", 2.0), (parse.cpus, ".5", 0.5),
     (parse.pids_limit, "10", 10), (parse.pids_limit, "-1", 0), (parse.pids_limit, "0", 0),
     (parse.oom_score_adj, "-500", -500), (parse.cpuset, "0-3,7", "0-3,7"),
@@ -44,6 +49,9 @@ GOOD: list[tuple[Callable[[str], object], str, object]] = [
 
 BAD: list[tuple[Callable[[str], object], str]] = [
     *[(size, t) for t in ("", "m", "1x", "-2", "1e3", "nan", "1 m", "9" * 30, "1.m", "\uff11m", "+5", "0x10")],
+    *[(log_size, t) for t in ("", "m", "1x", "-2", "1 m", "1.m", "10mm", "10kmb", "9" * 30)],
+    *[(lambda text: parse.log_opts([text]), t) for t in ("max-size", "max-size=", "max-size=x", "max-file=0", "max-file=501", "max-file=",
+                                                         "tag=x", "path=/x", "unknown=1", "")],
     *[(parse.cpus, t) for t in ("", "0", "-1", "inf", "nan", "1e3", "0.001")],
     *[(parse.pids_limit, t) for t in ("", "-2", "x", "1_0")],
     *[(parse.ulimit, t) for t in ("", "nofile", "nofile=", "nope=1", "nofile=2:1", "nofile=-1:5", "nofile=a:b", "nofile=1:2:3")],

@@ -1,0 +1,113 @@
+"""What a container's record says, as callers see it: true when it was read, and never more running than it is."""
+
+from __future__ import annotations
+
+from typing import Mapping
+
+from ..oci.runtime.options import ContainerOptions
+from .context import Context
+from .rows import ContainerRow
+from .state import RUNNING, outward_state
+
+
+class Described:
+    """The properties of a container. Those of the record are as of when it was read; ``state`` and ``pid`` are true now."""
+
+    __slots__ = ("_context", "_options", "_row")
+
+    def __init__(self, context: Context, row: ContainerRow) -> None:
+        self._context = context
+        self._row = row
+        self._options: ContainerOptions | None = None
+
+    def __repr__(self) -> str:
+        return f"Container({self.id[:12]!r}, name={self.name!r}, state={self._row.state!r})"
+
+    @property
+    def row(self) -> ContainerRow:
+        """The record in the index, as it was read."""
+        return self._row
+
+    @property
+    def id(self) -> str:
+        """64 hexadecimal digits."""
+        return self._row.id
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self._row.name
+
+    @property
+    def image_id(self) -> str:
+        """The image it was made from; that may be gone."""
+        return self._row.image_id
+
+    @property
+    def image_name(self) -> str:
+        """The name the image had then."""
+        return self._row.image_name
+
+    @property
+    def created(self) -> float:
+        """Seconds since the epoch."""
+        return self._row.created
+
+    @property
+    def started(self) -> float:
+        """When it was started last, seconds since the epoch; 0.0: never."""
+        return self._row.started
+
+    @property
+    def finished(self) -> float:
+        """When its last run ended, seconds since the epoch; 0.0: never."""
+        return self._row.finished
+
+    @property
+    def state(self) -> str:
+        """``created running paused exited removing``: what is true now of the record that was read."""
+        return outward_state(self._context, self._row)
+
+    @property
+    def pid(self) -> int:
+        """The main process, as this host sees it; 0 where none runs."""
+        return self._row.pid if self.state in RUNNING else 0
+
+    @property
+    def exit_code(self) -> int:
+        """Of the last run, as a shell has it; -1 where it is not known."""
+        return self._row.exit_code
+
+    @property
+    def error(self) -> str:
+        """Why the last start failed, or why it is not known how the last run ended; else empty."""
+        return self._row.error
+
+    @property
+    def storage_driver(self) -> str:
+        """The storage plugin that holds its file system, whatever the default is now."""
+        return self._row.storage
+
+    @property
+    def runtime(self) -> str:
+        """The runtime plugin that runs it, whatever the default is now."""
+        return self._row.runtime
+
+    @property
+    def options(self) -> ContainerOptions:
+        """What it was made with."""
+        if self._options is None:
+            self._options = self._row.parsed_options()
+        return self._options
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The image's labels and its own."""
+        return dict(self.options.labels)
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The whole command line, entrypoint included."""
+        from ..oci.runtime.process import process_args
+
+        return tuple(process_args(self.options, self._row.image_parts()))

@@ -1,0 +1,27 @@
+"""The log of one container: where it lies, and when nothing more comes."""
+
+from __future__ import annotations
+
+from ..cancel import Cancel
+from ..errors import InvalidState
+from .context import Context
+from .logs import LogReader, stamp
+from .paths import log_file
+from .rows import ContainerRow
+from .state import refreshed
+from .stop import end_descriptor
+
+
+def log_reader(context: Context, row: ContainerRow, *, follow: bool, tail: int | None, since: float | str | None,
+               until: float | str | None, stdout: bool, stderr: bool, cancel: Cancel) -> LogReader:
+    """A reader of a container's log, see :meth:`.Container.logs`.
+
+    :raises InvalidState: it keeps no log.
+    :raises InvalidInput: a time that is none.
+    """
+    if (row.parsed_options().log_driver or context.config.text("containers.log_driver")) == "none":
+        raise InvalidState(f"container {row.name} keeps no log (--log-driver none)")
+    return LogReader(log_file(context, row), cancel=cancel, tail=tail, since="" if since is None else stamp(since),
+                     until="" if until is None else stamp(until),
+                     streams=tuple(stream for stream, wanted in ((1, stdout), (2, stderr)) if wanted),
+                     follow=(lambda: end_descriptor(refreshed(context, row.id))) if follow else None)
