@@ -21,10 +21,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-import threading
 from collections import deque
 from types import TracebackType
-from typing import TYPE_CHECKING, AsyncIterator, Callable, Iterator, Protocol, TypeVar
+from typing import TYPE_CHECKING, AsyncGenerator, AsyncIterator, Callable, Protocol, TypeVar
 
 from .cancel import Cancel
 from .slots.attach import End, Outcome, Output
@@ -38,6 +37,9 @@ T = TypeVar("T")
 
 _HIGH = 1 << 20
 """Bytes of output that lie here for a consumer before no more is read."""
+
+_ENTRIES = 256
+"""Entries of a log after which the loop's other tasks get their turn."""
 
 
 class Waitable(Protocol):
@@ -90,20 +92,10 @@ async def wait(container: Waitable) -> int:
     descriptor = await asyncio.to_thread(container.watch)
     if descriptor >= 0:
         try:
-            await _readable(descriptor)
+            await _any_readable((descriptor,), None)
         finally:
             os.close(descriptor)
     return await call(lambda cancel: container.wait(cancel=cancel))
-
-
-async def _readable(fd: int) -> None:
-    loop = asyncio.get_running_loop()
-    ready = asyncio.Event()
-    loop.add_reader(fd, ready.set)
-    try:
-        await ready.wait()
-    finally:
-        loop.remove_reader(fd)
 
 
 class session:
@@ -143,7 +135,8 @@ class session:
 
     @property
     def connected(self) -> SocketSession:
-        """The session below: ``terminal``, ``stdin_open``, ``resize``, ``signal``, ``close_stdin``, ``detach``."""
+        """The session below: ``terminal``, ``stdin_open``, ``resize``, ``signal``, ``close_stdin``. Leave with :meth:`detach` or
+        :meth:`close` here: the loop listens to its descriptor."""
         if self._session is None:
             raise RuntimeError("the session is open only inside its `async with`")
         return self._session
@@ -182,14 +175,21 @@ class session:
             continue
         return item
 
+    def detach(self) -> None:
+        """Leave on purpose: the process's input stays open whatever its settings."""
+        self._leave(self.connected.detach, Outcome.DETACHED, "")
+
     def close(self) -> None:
         """Leave. May be called twice."""
         if self._session is not None:
-            self._pause()
-            self._session.close()
-            if self._end is None:
-                self._end = End(Outcome.LOST, "the session was closed")
-            self._moved.set()
+            self._leave(self._session.close, Outcome.LOST, "the session was closed")
+
+    def _leave(self, leave: Callable[[], None], outcome: Outcome, message: str) -> None:
+        self._pause()  # before its descriptor is closed, and perhaps another's
+        leave()
+        if self._end is None:
+            self._end = End(outcome, message)
+        self._moved.set()
 
     async def _movement(self) -> None:
         self._moved.clear()
@@ -236,66 +236,39 @@ class session:
         self._moved.set()
 
 
-async def logs(container: Container, *, follow: bool = False, tail: int | None = None, since: float | None = None,
-               until: float | None = None, stdout: bool = True, stderr: bool = True) -> AsyncIterator[LogEntry]:
-    """A container's log as :meth:`.Container.logs` gives it. A thread reads, at most 1,024 entries ahead.
+async def logs(container: Container, *, follow: bool = False, tail: int | None = None, since: float | str | None = None,
+               until: float | str | None = None, stdout: bool = True, stderr: bool = True) -> AsyncGenerator[LogEntry, None]:
+    """A container's log as :meth:`.Container.logs` gives it. No thread waits for it; the first look, which may search through a
+    long log, is taken in one.
 
     :raises InvalidState: it keeps no log.
     """
-    token = Cancel()
-    entries = container.logs(follow=follow, tail=tail, since=since, until=until, stdout=stdout, stderr=stderr, cancel=token)
-    ahead = _Ahead(entries, asyncio.get_running_loop())
-    reading = asyncio.ensure_future(asyncio.to_thread(ahead.read))
+    with Cancel() as token, container.log_reader(follow=follow, tail=tail, since=since, until=until, stdout=stdout, stderr=stderr,
+                                                 cancel=token) as reader:
+        entries = reader.entries()
+        first = await call(lambda cancel: next(entries, None))
+        if first is not None:
+            yield first
+        while True:
+            for number, entry in enumerate(entries):
+                yield entry
+                if number % _ENTRIES == _ENTRIES - 1:
+                    await asyncio.sleep(0)  # others get their turn
+            if reader.over:
+                return
+            await _any_readable(reader.descriptors(), reader.timeout())
+            entries = reader.entries()
+
+
+async def _any_readable(fds: tuple[int, ...], seconds: float | None) -> None:
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    for fd in fds:
+        loop.add_reader(fd, ready.set)
     try:
-        while await ahead.some():
-            while ahead.entries:
-                yield ahead.entries.popleft()
-                ahead.slots.release()
-        await reading
+        await asyncio.wait_for(ready.wait(), seconds)
+    except TimeoutError:
+        return  # its time has come
     finally:
-        token.cancel()
-        ahead.stop()
-        await asyncio.wait((reading,))
-        if not reading.cancelled():
-            reading.exception()  # the token's own, or raised above
-        token.close()
-
-
-class _Ahead:
-    """Entries on their way from a thread that reads them to a task that takes them."""
-
-    def __init__(self, source: Iterator[LogEntry], loop: asyncio.AbstractEventLoop) -> None:
-        self._source = source
-        self._loop = loop
-        self._arrived = asyncio.Event()
-        self._over = False
-        self._stopped = False
-        self.entries: deque[LogEntry] = deque()
-        self.slots = threading.Semaphore(1024)
-
-    def read(self) -> None:
-        """The thread's part."""
-        try:
-            for entry in self._source:
-                self.slots.acquire()
-                if self._stopped:
-                    return
-                self.entries.append(entry)
-                self._loop.call_soon_threadsafe(self._arrived.set)
-        finally:
-            self._over = True
-            self._loop.call_soon_threadsafe(self._arrived.set)
-
-    async def some(self) -> bool:
-        """Wait until there is something. False: there is nothing more."""
-        while not self.entries:
-            if self._over:
-                return bool(self.entries)
-            await self._arrived.wait()
-            self._arrived.clear()
-        return True
-
-    def stop(self) -> None:
-        """Let the thread come to its end."""
-        self._stopped = True
-        self.slots.release()
+        for fd in fds:
+            loop.remove_reader(fd)

@@ -100,5 +100,11 @@ class Cancel:
         if fd >= 0:
             os.close(fd)
 
+    def __enter__(self) -> Cancel:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self.close()
+
     def __del__(self) -> None:
         self.close()

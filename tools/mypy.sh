@@ -13,4 +13,7 @@ base="" check tests tools benchmarks conftest.py
 for folder in shim plugins/*; do
     if compgen -G "$folder/tests/*.py" >/dev/null; then base="$folder:" check "$folder"/tests; fi
 done
+for folder in examples/*; do
+    base="$folder:" check "$folder"/[a-z]*_*/ ; base="$folder:" check "$folder"/tests
+done
 exit "$failed"

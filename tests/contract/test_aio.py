@@ -11,7 +11,7 @@ import pytest
 
 from conman_kernel import Conman, Container, ContainerOptions, aio
 from conman_kernel.errors import NotFound
-from conman_kernel.slots.attach import End, Outcome
+from conman_kernel.slots.attach import End, Outcome, Output
 
 from .conftest import Store
 
@@ -150,6 +150,24 @@ def test_a_cancelled_wait_leaves_no_descriptor(c, store, made):
         assert len(os.listdir("/proc/self/fd")) == before - 1
 
     run(give_up())
+
+
+def test_leaving_on_purpose_leaves_the_input_open(c, store, made):
+    cat = started(c, store, made, "cat", stdin_open=True)
+
+    async def come_and_go() -> bytes:
+        for _ in range(3):  # each with the descriptor number that the one before gave back
+            async with opened(cat) as session:
+                await session.send(b"x")
+                assert isinstance(await session.receive(), Output)
+                session.detach()
+                assert (await session.receive()).outcome is Outcome.DETACHED
+        async with opened(cat) as session:
+            await session.send(b"still there")
+            session.connected.close_stdin()
+            return b"".join([output.data async for output in session])
+
+    assert run(come_and_go()) == b"still there"
 
 
 def test_logs_as_they_come(c, store, made):
