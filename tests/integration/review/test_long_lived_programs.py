@@ -16,7 +16,7 @@ from conman_kernel import Conman, ContainerOptions
 from conman_kernel.cancel import Cancel
 from conman_kernel.containers import rows
 from conman_kernel.containers.container import Container
-from conman_kernel.containers.execs import ExecOptions
+from conman_kernel.containers.execs.options import ExecOptions
 from conman_kernel.containers.shim import Shim
 from conman_kernel.errors import Cancelled, ConmanError, NotFound, ShimLost
 from conman_kernel.mounts import unmount
@@ -145,7 +145,7 @@ def test_the_clean_up_finds_packages_below_a_folder_with_a_colon(store: Conman, 
 def test_exec_sessions_end_with_their_container(store: Conman) -> None:
     container = made(store, "sleep", "1000")
     container.start()
-    session = container.exec(ExecOptions(command=("sleep", "1000"))).container_id
+    session = container.exec_detached(ExecOptions(command=("sleep", "1000"))).id
     lock = os.stat(f"{store.layout.container_run(container.id)}/exec/{session}/shim.lock").st_ino
     holders = [int(line.split()[4]) for line in Path("/proc/locks").read_text().splitlines() if f":{lock} " in line]
     os.kill(holders[0], signal.SIGKILL)
