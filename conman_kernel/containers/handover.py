@@ -7,6 +7,7 @@ import os
 import stat
 
 _ACCESS = (os.O_RDONLY, os.O_WRONLY, os.O_WRONLY)
+_CAPACITY = 1 << 20
 NONE = (-1, -1, -1)
 
 
@@ -29,9 +30,22 @@ def _reopened(fd: int, access: int) -> int:
         return -1
     try:
         usable = stat.S_ISFIFO(os.fstat(fd).st_mode) and fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE in (access, os.O_RDWR)
-        return os.open(f"/proc/self/fd/{fd}", access | os.O_NONBLOCK | os.O_CLOEXEC) if usable else -1
+        if not usable:
+            return -1
+        reopened = os.open(f"/proc/self/fd/{fd}", access | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return -1  # it goes by frames, and whoever reads or writes it there hears what is wrong
+    _enlarge(reopened)
+    return reopened
+
+
+def _enlarge(fd: int) -> None:
+    """Room for as much as the container's own pipes have: with less, three processes would wait for each other at every 64 KiB."""
+    try:
+        if fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ) < _CAPACITY:
+            fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _CAPACITY)
+    except OSError:
+        return  # over the user's share of pipe memory: it stays as it is
 
 
 def close_pipes(pipes: tuple[int, int, int]) -> None:

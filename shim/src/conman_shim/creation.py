@@ -56,10 +56,11 @@ class Creation:
         self.status = -1
         self.early = b""
 
-    def run(self, reaped: dict[int, int]) -> None:
+    def run(self, reaped: dict[int, int], *, meanwhile: Callable[[], None]) -> None:
         """Run the command to its end.
 
         :param reaped: filled, while the loop turns, with the children that ended.
+        :param meanwhile: called once the command runs.
         :raises OSError: it failed, could not be run, or left no pid or no terminal; see :attr:`status`, :meth:`said`.
         """
         config = self._config
@@ -70,6 +71,7 @@ class Creation:
             argv = [part.replace(config.console_socket, short) for part in argv]
             self._loop.add(self._console.fileno(), READ, self._connected)
         child = self._spawn(argv)
+        meanwhile()
         while child not in reaped:
             if not self._channel.open and self._hurried is None:
                 self._hurried = self._loop.after(ORPHANED_SECONDS, lambda: self._kill(child, reaped))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import select
 import stat
 
 from .input import Input
 from .loop import READ, WRITE, Loop
-from .output import PIECE, unread
+from .output import MOVE, PIECE, unread
+from .tee import load as load_tee
 
 TYPE_CHECKING = False  # typing itself would cost 1 MB of memory a container
 if TYPE_CHECKING:
@@ -42,7 +45,8 @@ class DirectOutput:
         self.fd = fd
         self.full = False
         self.spliced = True
-        """False once the kernel has refused to splice these two: they are read and written then."""
+        """False once the kernel has refused to splice or tee here: bytes are read and written then."""
+        self._tee = load_tee()
         self._changed = changed
         self._broken = broken
         self._left: list[bytes] = []
@@ -59,6 +63,31 @@ class DirectOutput:
         self._left.append(data)
         if not self.full:
             self._flush()
+
+    def tee(self, source: int, size: int) -> int:
+        """Put bytes of a pipe into this one, and leave them there.
+
+        :returns: how many; 0: none now, or not yet, see :attr:`full`; -1: the source is at its end.
+        """
+        if self._tee is None:
+            self.spliced = False
+            self._changed()
+            return 0
+        count = self._tee(source, self.fd, size)
+        if count >= 0:
+            return count or -1
+        # What errno says cannot be had here. So each reason is looked for.
+        if unread(source):
+            if self._readerless():
+                self._end(errno.EPIPE)
+            else:
+                self.wait()
+        return 0
+
+    def _readerless(self) -> bool:
+        poll = select.poll()
+        poll.register(self.fd, select.POLLOUT)
+        return any(events & select.POLLERR for _, events in poll.poll(0))
 
     def wait(self) -> None:
         """Nothing fits now: be :attr:`full` until something does."""
@@ -177,7 +206,7 @@ class DirectInput:
 
     def _move(self) -> int:
         if self._spliced:
-            return os.splice(self._fd, self._target.fd, PIECE, flags=os.SPLICE_F_NONBLOCK)
+            return os.splice(self._fd, self._target.fd, MOVE, flags=os.SPLICE_F_NONBLOCK)
         data = os.read(self._fd, PIECE)
         if data:
             self._target.offer(data, self)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 PIECE = 64 * 1024
 """Bytes that are read at once: the most that a frame may carry, and what fits the processor's caches."""
 
+MOVE = 1024 * 1024
+"""Bytes that are spliced at once: nothing is copied, so the caches do not matter."""
+
 _FIONREAD = 0x541B
 _TERMINAL_BACKLOG = 1024 * 1024
 _PIECES = 8
@@ -27,7 +30,8 @@ class Output:
     """One output of the container: a pipe's reading end, or a terminal's master.
 
     :param sink: called with the stream's number and 1 byte to 64 KiB.
-    :ivar target: the pipe that nobody else but it wants the bytes for: they are spliced there. None: they are read.
+    :ivar target: the pipe of the only session that wants the bytes: they go there without being copied. None: they are read.
+    :ivar log: who gets them besides, called like ``sink``; None: nobody.
     """
 
     def __init__(self, loop: Loop, fd: int, stream: int, sink: Callable[[int, bytes], None], *, terminal: bool) -> None:
@@ -35,6 +39,7 @@ class Output:
         self.fd = fd
         self.stream = stream
         self.target: DirectOutput | None = None
+        self.log: Callable[[int, bytes], None] | None = None
         self._sink = sink
         self._terminal = terminal
         self._reading = False
@@ -72,7 +77,7 @@ class Output:
 
     def _readable(self, events: int) -> None:
         for _ in range(_PIECES):
-            taken = self._take(PIECE) if self.target is None else self._move(self.target)
+            taken = self._take(PIECE) if self.target is None else self._pass_on(self.target)
             if taken < 0:
                 self.close()
             if taken < PIECE or not self._reading:
@@ -91,10 +96,12 @@ class Output:
         self._sink(self.stream, data)
         return len(data)
 
-    def _move(self, target: DirectOutput) -> int:
-        """As :meth:`_take`, by splice(2)."""
+    def _pass_on(self, target: DirectOutput) -> int:
+        """As :meth:`_take`, by splice(2); or by tee(2), and then they are read for the log."""
+        if self.log is not None:
+            return self._copy(target, self.log)
         try:
-            return os.splice(self.fd, target.fd, PIECE, flags=os.SPLICE_F_NONBLOCK) or -1
+            return os.splice(self.fd, target.fd, MOVE, flags=os.SPLICE_F_NONBLOCK) or -1
         except BlockingIOError:
             # One error for two reasons. Waiting on the wrong side would be a busy loop.
             if unread(self.fd):
@@ -102,6 +109,12 @@ class Output:
         except OSError as error:
             target.fail(error)
         return 0
+
+    def _copy(self, target: DirectOutput, log: Callable[[int, bytes], None]) -> int:
+        count = target.tee(self.fd, PIECE)
+        if count > 0:
+            log(self.stream, os.read(self.fd, count))  # just these: nobody else reads here
+        return count
 
 
 def unread(fd: int) -> int:

@@ -88,7 +88,8 @@ class Process(Container):
 
     def press(self) -> None:
         for output in self._outputs:
-            output.target = self.sessions.only_pipe(output.stream) if self.log is None else None
+            output.target = self.sessions.only_pipe(output.stream)
+            output.log = self.log.write if self.log is not None else None
             heard = self.flowing and not self._ended and (output.stream == 1 or bool(self.pid))
             if heard and not self.sessions.pushing_back(output.stream):
                 output.resume()

@@ -95,8 +95,6 @@ class Supervisor:
         except OSError as error:
             raise Refused(stage, error.strerror or str(error)) from error
         self._process.log = None if isinstance(self._log, NoLog) else self._log
-        for folder in config.cgroup:
-            self._enter_cgroup(folder)
         self._channel.send(b"listening")
 
     def _take_lock(self, path: bytes) -> None:
@@ -112,21 +110,23 @@ class Supervisor:
                     raise Refused("lock", "another shim holds it") from None
                 time.sleep(0.005)  # somebody may only be looking whether it is held
 
-    def _enter_cgroup(self, folder: bytes) -> None:
-        try:
-            fd = os.open(folder + b"/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
+    def _enter_cgroups(self) -> None:
+        for folder in self._config.cgroup:
             try:
-                os.write(fd, b"%d" % os.getpid())
-            finally:
-                os.close(fd)
-        except OSError as error:
-            where = folder.decode("utf-8", "replace")
-            self._notice(f"the shim cannot enter {where}: {error.strerror}")
+                fd = os.open(folder + b"/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
+                try:
+                    os.write(fd, b"%d" % os.getpid())
+                finally:
+                    os.close(fd)
+            except OSError as error:
+                where = folder.decode("utf-8", "replace")
+                self._notice(f"the shim cannot enter {where}: {error.strerror}")
 
     def _create(self) -> None:
         creation = Creation(self._loop, self._config, self._channel, self._process.stream)
         try:
-            creation.run(self._reaped)
+            # Entering a cgroup takes the kernel 10 ms and more, which the runtime needs anyhow.
+            creation.run(self._reaped, meanwhile=self._enter_cgroups)
             if creation.pid not in self._reaped and not is_our_child(creation.pid):
                 raise Refused("create", "the runtime's process is not our child")
         except OSError as error:

@@ -129,7 +129,7 @@ def dial(path: str) -> socket.socket:
 
 def token() -> str:
     """Seconds to sleep that nobody else sleeps, so that :func:`running` finds that process alone."""
-    return str(1_000_000 + int.from_bytes(os.urandom(4), "big"))
+    return str(1_000_000 + int.from_bytes(os.urandom(3), "big"))
 
 
 def running(*command: str) -> list[int]:

@@ -73,7 +73,7 @@ def test_a_stray_of_an_exec_that_holds_its_output(conman: Command, image: str, g
     done = conman("exec", "host", "sh", "-c", f"sleep {seconds} & echo gone; exit 3")
     assert (done.returncode, done.stdout) == (3, "gone\n")
     assert time.monotonic() - began < 20
-    assert facts.running("sleep", seconds)  # it lives
+    assert facts.until(lambda: facts.running("sleep", seconds))  # it lives
 
 
 def test_a_stray_of_an_exec_that_goes_on_writing(conman: Command, image: str, gone: list[str]) -> None:
@@ -207,7 +207,7 @@ def test_shim_of_an_exec_killed(conman: Command, image: str, gone: list[str], be
     seconds = facts.token()
     run = begin("exec", "host", "sh", "-c", f"echo up; exec sleep {seconds}")
     assert run.stdout is not None and run.stdout.readline() == b"up\n"
-    inner, = facts.running("sleep", seconds)
+    inner, = facts.until(lambda: facts.running("sleep", seconds))
     os.kill(facts.shim_of(inner), signal.SIGKILL)
     _, err = run.communicate(timeout=facts.PATIENCE)
     assert run.returncode == 125 and err.startswith(b"Error: ") and b"shim" in err

@@ -21,6 +21,7 @@ from conman_kernel.slots.attach import API
 from conman_kernel.slots.provider import NoOptions, Provider, Unavailable, provider
 
 class Thing:
+    direct = False
     def run(self, request):
         return ("ran", request)
 """
