@@ -33,7 +33,7 @@ check: setup-dev ## ruff, mypy --strict, architecture and docs tests
 	@tools/mypy.sh
 	@$(ROOT) $(BIN)/pytest --installed -q tests/architecture tests/docs
 
-bench: setup-dev ## ratios against podman and bare runc, measured in one run; asserts nothing
+bench: setup-dev ## ratios against podman, containerd and docker where they are; asserts nothing
 	@$(ROOT) $(BIN)/python benchmarks/run.py $(ARGS)
 
 stress: setup-dev ## the long versions, and the integration tests again and again (ROUNDS=3), until one fails

@@ -23,10 +23,10 @@ class Cancel:
     :param timeout: seconds from now after which the work is to stop; None means never.
     """
 
-    __slots__ = ("_cancelled", "_deadline", "_fd", "_making", "reason")
+    __slots__ = ("_cancelled", "_deadline", "_fd", "_making", "_wakeup", "reason")
 
     def __init__(self, timeout: float | None = None) -> None:
-        self._fd = -1
+        self._fd = self._wakeup = -1
         self._deadline = None if timeout is None else time.monotonic() + timeout
         self._cancelled = False
         self._making = allocate_lock()
@@ -36,8 +36,13 @@ class Cancel:
         """Ask everything that watches this token to stop. May be called twice, from any thread or a signal handler."""
         self.reason = reason
         self._cancelled = True
-        fd = self._fd  # once: close() in another thread may take it away between two looks
-        if fd >= 0:
+        fd, wakeup = self._fd, self._wakeup  # once: close() in another thread may take them away between two looks
+        if wakeup >= 0:
+            try:
+                os.write(wakeup, b"\0")
+            except BlockingIOError:
+                return  # full of signals: it is readable
+        elif fd >= 0:
             os.eventfd_write(fd, 1)
 
     @property
@@ -55,10 +60,21 @@ class Cancel:
         :raises Cancelled: after :meth:`cancel`.
         :raises DeadlineExceeded: once the deadline has passed.
         """
+        if self._wakeup >= 0 and not self._cancelled:
+            self._clear()
         if self._cancelled:
             raise Cancelled(self.reason)
         if self._deadline is not None and time.monotonic() >= self._deadline:
             raise DeadlineExceeded("the deadline passed before the work was done")
+
+    def _clear(self) -> None:
+        """Take away what signals have written that cancelled nothing: nobody is to go round for it."""
+        try:
+            os.read(self._fd, 4096)
+        except BlockingIOError:
+            return
+        if self._cancelled:  # just now: that was for everybody
+            self.cancel(self.reason)
 
     def fileno(self) -> int:
         """A descriptor that becomes readable on :meth:`cancel` (not at the deadline). Never read from it."""
@@ -70,6 +86,17 @@ class Cancel:
                 if self._cancelled:
                     os.eventfd_write(self._fd, 1)
         return self._fd
+
+    def wakeup_fileno(self) -> int:
+        """A descriptor for ``signal.set_wakeup_fd``, for a program whose signal handlers call :meth:`cancel`. A handler in Python
+        runs only when a wait returns, and a signal that comes just before poll(2) does not make it return; a byte here does.
+
+        To be asked for before :meth:`fileno` is.
+        """
+        with self._making:
+            if self._wakeup < 0 and self._fd < 0:
+                self._fd, self._wakeup = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        return self._wakeup
 
     def wait_readable(self, *fds: int, timeout: float | None = None) -> list[int]:
         """Wait until one of ``fds`` is readable (or at its end).
@@ -96,9 +123,11 @@ class Cancel:
 
     def close(self) -> None:
         """Give the descriptor back. The token goes on working; a later :meth:`fileno` makes a new one."""
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            os.close(fd)
+        fds = self._fd, self._wakeup
+        self._fd = self._wakeup = -1
+        for fd in fds:
+            if fd >= 0:
+                os.close(fd)
 
     def __enter__(self) -> Cancel:
         return self

@@ -6,6 +6,7 @@ failure loses nothing: the next conman command does the same.
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Sequence
 
@@ -15,6 +16,8 @@ def main(argv: Sequence[str]) -> None:
     from .kernel import Conman
 
     root, run_root, config, id = argv
+    if not os.path.isdir(root):
+        return  # the whole store was removed: it is not to come into being again
     with Conman(root=root, run_root=run_root, config=config or None) as conman:
         conman.containers.finish(id)
 

@@ -50,4 +50,3 @@ class Context:
             shim.close()
         if self._conman is not None:
             self._conman.close()
-        self.cancel.close()

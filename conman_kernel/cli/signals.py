@@ -20,7 +20,8 @@ CAUGHT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Cancelling:
-    """While entered, a signal of :data:`CAUGHT` fires the cancel token; the handlers before it are put back at the end.
+    """While entered, a signal of :data:`CAUGHT` fires the cancel token; the handlers before it are put back at the end, and the
+    token is closed.
 
     A second signal while the kernel still undoes changes nothing: undo is short, and half an undo is what nobody wants.
     Signals that were ignored when the command began (``nohup``, a background job) stay ignored.
@@ -28,14 +29,16 @@ class Cancelling:
     :ivar number: the first signal that came, or 0.
     """
 
-    __slots__ = ("_before", "_cancel", "number")
+    __slots__ = ("_before", "_cancel", "_wakeup", "number")
 
     def __init__(self, cancel: Cancel) -> None:
         self._cancel = cancel
         self._before: list[tuple[int, _Handler]] = []
+        self._wakeup = -1
         self.number = 0
 
     def __enter__(self) -> Cancelling:
+        self._wakeup = signal.set_wakeup_fd(self._cancel.wakeup_fileno(), warn_on_full_buffer=False)
         for number in CAUGHT:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 self._before.append((number, signal.signal(number, self._caught)))
@@ -45,6 +48,8 @@ class Cancelling:
         for number, handler in self._before:
             signal.signal(number, handler)
         self._before.clear()
+        signal.set_wakeup_fd(self._wakeup)
+        self._cancel.close()  # only now: it holds the descriptor that signals are written to
 
     def _caught(self, number: int, frame: FrameType | None) -> None:
         if not self.number:

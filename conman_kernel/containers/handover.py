@@ -40,7 +40,7 @@ def _reopened(fd: int, access: int) -> int:
 
 
 def _enlarge(fd: int) -> None:
-    """Room for as much as the container's own pipes have: with less, three processes would wait for each other at every 64 KiB."""
+    """Room for as much as the container's own pipes have: with less, three processes wait for each other at every 64 KiB."""
     try:
         if fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ) < _CAPACITY:
             fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _CAPACITY)

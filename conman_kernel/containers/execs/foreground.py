@@ -6,13 +6,13 @@ import os
 from typing import TYPE_CHECKING, Callable
 
 from ...cancel import Cancel
-from ...errors import Cancelled, DeadlineExceeded, ShimLost
+from ...errors import Cancelled, DeadlineExceeded, InvalidState, NotFound, ShimLost
 from ...processes import open_pidfd, start_time
 from ..context import Context
 from ..rows import ContainerRow
-from ..shim import Shim
+from ..shim import CreateFailed, Shim
 from . import rows
-from .launch import Launched, remove_folder, socket_path
+from .launch import Launched, failure, remove_folder, socket_path
 from .options import ExecOptions
 from .rows import ExecRow
 from .start import begin, begin_new, created, is_up, undo
@@ -135,8 +135,7 @@ def _join(context: Context, launched: Launched, join: Join, cancel: Cancel, *, k
     """Joined while the runtime is at work: the first byte waits for nothing else."""
     session: SocketSession | None = None
     try:
-        launched.shim.wait_listening(cancel)
-        session = join(socket_path(launched.folder))
+        session = _first(context, launched, join, cancel)
         launched.shim.started()
         try:
             pid = created(context, launched, cancel)
@@ -147,6 +146,18 @@ def _join(context: Context, launched: Launched, join: Join, cancel: Cancel, *, k
         return session
     except BaseException as error:
         undo(context, launched, error, keep=keep, session=session)
+        raise
+
+
+def _first(context: Context, launched: Launched, join: Join, cancel: Cancel) -> SocketSession:
+    """Join as soon as anybody can. Where the runtime was faster to refuse, that is the error."""
+    try:
+        launched.shim.wait_listening(cancel)
+        return join(socket_path(launched.folder))
+    except CreateFailed as error:
+        raise failure(context, launched, error) from None
+    except (InvalidState, NotFound, ShimLost):
+        created(context, launched, Cancel(_CREATE_SECONDS))
         raise
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import select
@@ -188,6 +189,39 @@ def test_a_signal_handler_may_cancel() -> None:
     finally:
         timer.join()
         signal.signal(signal.SIGUSR1, before)
+
+
+def test_what_a_signal_writes_wakes_a_wait_that_had_no_handler_run() -> None:
+    token = Cancel(20)
+    os.write(token.wakeup_fileno(), b"\x02")  # what the interpreter does, before any handler
+    poll = select.poll()
+    poll.register(token.fileno(), select.POLLIN)
+    assert poll.poll(0)
+    token.cancel()
+    with pytest.raises(Cancelled):
+        token.wait_readable()
+    token.close()
+
+
+def test_a_signal_that_cancels_nothing_is_no_reason_to_go_round() -> None:
+    token = Cancel(20)
+    os.write(token.wakeup_fileno(), b"\x1c")
+    assert token.wait_readable(timeout=0.2) == []
+    poll = select.poll()
+    poll.register(token.fileno(), select.POLLIN)
+    assert not poll.poll(0)
+    token.close()
+
+
+def test_a_token_full_of_signals_is_cancelled_all_the_same() -> None:
+    token = Cancel(20)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(token.wakeup_fileno(), bytes(4096))
+    token.cancel()
+    with pytest.raises(Cancelled):
+        token.check()
+    token.close()
 
 
 def test_no_descriptor_is_kept() -> None:

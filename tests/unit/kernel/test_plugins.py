@@ -81,8 +81,8 @@ def test_not_installed_names_the_nearest_and_how_to_install(site: Site, plugins:
     (hook(DECLARED, "conman_attach(surprise)"), "has a hook that does not fit: Plugin"),
     (SOUND.replace("conman_attach", "conman_runtime"), "must implement conman_attach exactly once"),
     (hook("return provider(api=API, summary='s', options=NoOptions, open=lambda c: 1 / 0)"), "failed in open: ZeroDivisionError"),
-    (hook("return provider(api=API, summary='s', options=NoOptions, open=lambda c: object())"), "lacks run of the slot conman.attach"),
-    (hook("return provider(api=API, summary='s', options=NoOptions, open=lambda c: None)"), "lacks run of the slot conman.attach"),
+    (hook("return provider(api=API, summary='s', options=NoOptions, open=lambda c: object())"), "lacks direct, run of the slot conman.attach"),
+    (hook("return provider(api=API, summary='s', options=NoOptions, open=lambda c: None)"), "lacks direct, run of the slot conman.attach"),
     (hook("return provider(api=API, summary='s', options=NoOptions, open=lambda c: Thing(), probe=lambda c: {}['x'])"),
      "failed in probe: KeyError: 'x'"),
     (hook("return provider(api=API, summary='s', options=NoOptions, open=lambda c: Thing(), probe=lambda c: True)"),
@@ -156,6 +156,8 @@ class Keys(_Keys):
     DOCS = {"size": "how big"}
 
 class Teller:
+    direct = False
+
     def __init__(self, options):
         self.run = lambda request: options
 """ + HOOK.replace("NoOptions", "Keys").replace("Thing()", "Teller(context.options)")
@@ -325,7 +327,7 @@ def test_selection_is_shown(site: Site, plugins: Open) -> None:
 
 
 def test_registries_reach_the_plugin(site: Site, plugins: Open) -> None:
-    site.ship("reg", HEAD + "class Teller:\n    def __init__(self, c): self.run = lambda request: c\n"
+    site.ship("reg", HEAD + "class Teller:\n    direct = False\n    def __init__(self, c): self.run = lambda request: c\n"
               + HOOK.replace("Thing()", "Teller(context)"))
     toml = '[registry."h"]\nca = "/x"\n'
     held = plugins(toml)
@@ -343,6 +345,6 @@ def test_registries_reach_the_plugin(site: Site, plugins: Open) -> None:
 
 
 def test_slots_know_their_members() -> None:
-    assert ATTACH.members == ("run",)
+    assert ATTACH.members == ("direct", "run")
     assert {"prepare", "commit", "mounts", "remove", "whiteouts", "close"} <= set(STORAGE.members)
     assert {"binary", "commands", "exit_code", "features"} == set(RUNTIME.members)
