@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...errors import InvalidInput
+from ...errors import InvalidInput, ShimLost
 from .. import out
 from ..context import Context
 from ..declare import CONTAINER, LIST, Argument, Option, Verb
@@ -15,9 +15,15 @@ def _run(context: Context, values: Values) -> int:
         if condition not in ("stopped", "exited"):
             raise InvalidInput(f"invalid condition {condition!r}", hint="stopped is what can be waited for")
     found = targets(context.conman(), values, missing='"conman wait" requires a name, id, or the "--latest" flag')
+    failed = 0
     for target in found:
-        out.line(str(target.container.wait(cancel=context.cancel)))
-    return 0
+        try:
+            code = target.container.wait(cancel=context.cancel)
+        except ShimLost as error:
+            code, failed = -1, error.exit_code  # a line for each, so that nobody's code is taken for another's
+            out.report(error)
+        out.line(str(code))
+    return failed
 
 
 VERB = Verb(

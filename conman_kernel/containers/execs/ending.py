@@ -101,9 +101,17 @@ def adopt(context: Context, row: ExecRow) -> None:
         return
     process = process_of(context, row)
     shim = parent(process[0])
-    if shim:
+    if shim and _leads_session(shim):  # else it is the runtime, which is about to leave
         with context.index.write() as connection:
             rows.running(connection, row.id, process=process, shim=(shim, start_time(shim)))
+
+
+def _leads_session(pid: int) -> bool:
+    """As every shim does (``shim/PROTOCOL.md``, "Start")."""
+    try:
+        return os.getsid(pid) == pid
+    except ProcessLookupError:
+        return False
 
 
 def _kill(row: ExecRow, process: tuple[int, int]) -> None:

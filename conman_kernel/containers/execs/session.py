@@ -293,11 +293,11 @@ class ExecSession:
         try:
             with connect(self._socket(), stdin=False, stdout=False, stderr=False, foreground=False, cancel=Cancel()) as session:
                 return os.dup(session.fileno())
-        except (NotFound, ShimLost):
-            return open_pidfd(row.shim_pid, row.shim_start)  # it is ending, or not yet there
-        except InvalidState:
-            # All its sessions are taken: the process, and then the shim, are what is left to wait for.
-            process = open_pidfd(row.pid, row.pid_start)
+        except (InvalidState, NotFound, ShimLost) as error:
+            if ending.status_of(self._context, row) is not None:
+                return -1  # it has ended meanwhile; its shim may stay for as long as who started it does
+            # All its sessions are taken: then the process is what is left to wait for. Else it is ending, or not yet there.
+            process = open_pidfd(row.pid, row.pid_start) if isinstance(error, InvalidState) else -1
             return process if process >= 0 else open_pidfd(row.shim_pid, row.shim_start)
 
 
