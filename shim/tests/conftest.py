@@ -17,6 +17,8 @@ from typing import Iterator
 
 import pytest
 
+from .pipes import Pipe
+
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 FAKE = Path(__file__).with_name("fake_runtime.py")
 BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from conman_shim.main import main; main()"
@@ -26,6 +28,37 @@ PATIENCE = 20.0
 def parsed(packet: bytes) -> tuple[str, dict[str, str]]:
     name, *records = packet.decode("utf-8", "surrogateescape").split("\0")
     return name, dict(record.split("=", 1) for record in records if record)
+
+
+def members(sessions: list[int]) -> list[int]:
+    """Handles of the processes of these sessions (a shim begins one)."""
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            handle = os.pidfd_open(int(name))
+        except (ProcessLookupError, OSError):
+            continue  # it ended while we looked, or is a thread of another
+        try:
+            session = int(Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[3])
+        except (FileNotFoundError, ProcessLookupError):
+            session = 0
+        if session in sessions:
+            found.append(handle)
+        else:
+            os.close(handle)
+    return found
+
+
+def end(handles: list[int]) -> None:
+    """Kill processes, wait for their ends, and close their handles."""
+    for handle in handles:
+        try:
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    while handles:
+        assert select.select([handles[-1]], [], [], PATIENCE)[0], "not even SIGKILL ends it"
+        os.close(handles.pop())
 
 
 class Client:
@@ -75,19 +108,24 @@ class Client:
 
 
 class Rig:
-    """One shim under test, in a folder of its own."""
+    """One shim under test, in a folder of its own.
 
-    def __init__(self, folder: Path) -> None:
+    :param boot: the Python that starts it.
+    """
+
+    def __init__(self, folder: Path, boot: str = BOOT) -> None:
         self.folder = folder
+        self.boot = boot
         self.clients: list[Client] = []
-        self.pids: list[int] = []
+        self.processes: list[int] = []
+        self.shims: list[int] = []
         self.launch()
 
     def launch(self) -> None:
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.control.settimeout(PATIENCE)
         code = f"import os; os.dup2({theirs.fileno()}, 3); os.execv({sys.executable!r}, " \
-               f"[{sys.executable!r}, '-I', '-S', '-c', {BOOT!r}, {str(SOURCE)!r}])"
+               f"[{sys.executable!r}, '-I', '-S', '-c', {self.boot!r}, {str(SOURCE)!r}])"
         subprocess.run([sys.executable, "-I", "-S", "-c", code], pass_fds=[theirs.fileno()], check=True,
                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                        start_new_session=True)
@@ -97,6 +135,7 @@ class Rig:
         assert ready["version"] == "1"
         self.pid = int(ready["pid"])
         self.handle = os.pidfd_open(self.pid)
+        self.shims.append(self.pid)
 
     def relaunch(self) -> None:
         """Another shim in the place of one that is gone."""
@@ -132,7 +171,10 @@ class Rig:
     def created(self) -> int:
         name, records = self.heard()
         assert name == "created", (name, records)
-        self.pids.append(int(records["pid"]))
+        try:
+            self.processes.append(os.pidfd_open(int(records["pid"])))
+        except ProcessLookupError:
+            pass  # it has ended already, and was reaped
         return int(records["pid"])
 
     def start(self, create: list[str], *extra: str) -> int:
@@ -237,17 +279,12 @@ class Rig:
         for client in self.clients:
             client.close()
         self.control.close()
-        for pid in self.pids:
-            if Path(f"/proc/{pid}/stat").exists() and select.select([self.handle], [], [], 0)[0] == []:
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    continue
-        if not select.select([self.handle], [], [], PATIENCE)[0]:
-            os.kill(self.pid, signal.SIGKILL)
-            os.close(self.handle)
-            raise AssertionError("the shim did not end")
-        os.close(self.handle)
+        end(self.processes)
+        ended = bool(select.select([self.handle], [], [], PATIENCE)[0])
+        end([self.handle])
+        # What is left of a shim's session: its runtime and strays, or all, where the shim was killed.
+        end(members(self.shims))
+        assert ended, "the shim did not end"
         if (self.folder / "error").exists():
             raise AssertionError((self.folder / "error").read_text())
 
@@ -266,3 +303,24 @@ def rig(folder: Path) -> Iterator[Rig]:
         yield made
     finally:
         made.close()
+
+
+@pytest.fixture
+def out() -> Iterator[Pipe]:
+    made = Pipe()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def err() -> Iterator[Pipe]:
+    made = Pipe()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def source() -> Iterator[Pipe]:
+    made = Pipe(to_shim=True)
+    yield made
+    made.close()

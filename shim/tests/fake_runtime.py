@@ -8,6 +8,7 @@ usage: fake_runtime.py PID_FILE [--console SOCKET] [--fail STATUS TEXT] [--no-pi
 import array
 import os
 import select
+import signal
 import socket
 import sys
 
@@ -49,6 +50,8 @@ if child == 0:
             os.dup2(slave, fd)
         os.close(slave)
         os.close(master)
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # ignored in Python, and an exec would keep that
+        signal.signal(number, signal.SIG_DFL)
     os.execvp(program[0], program)
 if write_pid:
     with open(pid_file, "w") as file:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import select
 import signal
 import time
 from pathlib import Path
 
 import pytest
+
+from .conftest import PATIENCE
 
 STDIN, SIGNAL, EXITED, DROPPED = 2, 5, 0x85, 0x86
 FOREGROUND = 15
@@ -72,8 +75,10 @@ def test_standard_error_waits_for_created(rig) -> None:
 
 def test_without_an_early_start_nothing_flows(rig) -> None:
     client = joined(rig, f"echo out; touch {rig.path('said')}; exec sleep 100", start=False)
+    deadline = time.monotonic() + PATIENCE
     while not (rig.folder / "said").exists():
-        pass
+        assert time.monotonic() < deadline
+        select.select([rig.handle], [], [], 0.005)
     let_create_end(rig)
     rig.created()
     second = rig.attach()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import tempfile
 from pathlib import Path
@@ -254,9 +255,9 @@ def test_a_container_with_a_rotated_log(rig) -> None:
 def test_killed_for_real_and_run_again(rig) -> None:
     """SIGKILL in the middle of a flood; the next shim goes on with the same log."""
     path = rig.folder / "log"
-    rig.start(rig.runtime("sh", "-c", "i=0; while :; do echo $i; i=$((i+1)); done"), "log_size=2000", "log_files=3")
+    rig.start(rig.runtime("sh", "-c", "i=0; while :; do echo $i || exit; i=$((i+1)); done"), "log_size=2000", "log_files=3")
     while len(files(path)) < 3:
-        assert rig.pids
+        assert not select.select([rig.handle], [], [], 0.001)[0]
     os.kill(rig.pid, signal.SIGKILL)
     rig.gone()
     rig.relaunch()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import select
 import signal
+import time
 from pathlib import Path
 
 STDIN, STDIN_END, RESIZE, SIGNAL, DETACH = 2, 3, 4, 5, 6
@@ -233,13 +233,10 @@ def test_a_session_that_leaves_the_end_lying_delays_clean_up_a_bounded_time(rig)
 
 
 def test_a_stray_that_holds_the_pipe_delays_nothing(rig) -> None:
-    rig.configure(rig.runtime("sh", "-c", "(trap '' HUP; while :; do echo noise; done) & echo $! > \"$0\"; echo main; exit 6",
-                              rig.path("stray")))
+    rig.configure(rig.runtime("sh", "-c", "(trap '' HUP; while :; do echo noise || exit; done) & echo main; exit 6"))
     rig.created()
     rig.say("started")
     told = rig.exited()
-    stray = int((rig.folder / "stray").read_text())
-    os.kill(stray, signal.SIGKILL)
     assert told["code"] == "6"
     assert "main" in rig.logged()
     rig.say("done")
@@ -252,3 +249,49 @@ def test_signals_reach_the_main_process(rig) -> None:
     client.send(SIGNAL, bytes((signal.SIGINT,)))
     assert client.output()[2] == (EXITED, bytes((130,)))
     assert rig.exited()["signal"] == "2"
+
+
+def leave_in_the_middle(rig, client, *frames: bytes) -> None:
+    """Say this and leave at once, with output of the shim unread, and more of it under way."""
+    signal.pidfd_send_signal(rig.handle, signal.SIGSTOP)
+    try:
+        assert select.select([client.socket], [], [], 20)[0]
+        (rig.folder / "go").touch()
+        deadline = time.monotonic() + 20
+        while not (rig.folder / "said").exists():
+            assert time.monotonic() < deadline
+            select.select([rig.handle], [], [], 0.005)
+        for frame in frames:
+            client.socket.send(frame)
+        client.close()
+    finally:
+        signal.pidfd_send_signal(rig.handle, signal.SIGCONT)
+
+
+TALKS = "echo first; while ! test -e \"$0\"; do sleep 0.01; done; echo second; touch \"$1\"; while read x; do echo got $x; done; echo over"
+
+
+def talking(rig):
+    """Two sessions, the first of which has output lying; the other only looks on."""
+    rig.configure(rig.runtime("sh", "-c", TALKS, rig.path("go"), rig.path("said")), "stdin=1", "stdin_once=1")
+    rig.created()
+    client, watcher = rig.attach(7), rig.attach(2)
+    rig.say("started")
+    watcher.until(b"first\n")
+    return client, watcher
+
+
+def test_a_detach_counts_although_output_was_left_unread(rig) -> None:
+    client, watcher = talking(rig)
+    leave_in_the_middle(rig, client, bytes((STDIN,)) + b"words\n", bytes((DETACH,)))
+    assert watcher.until(b"words\n") == b"second\ngot words\n"
+    other, flags = rig.welcomed(7)
+    assert flags == 2, "the input has ended, as if the session had been lost"
+    other.send(STDIN, b"more\n")
+    other.until(b"got more\n")
+
+
+def test_what_a_lost_session_had_sent_counts_although_output_was_left_unread(rig) -> None:
+    client, watcher = talking(rig)
+    leave_in_the_middle(rig, client, bytes((STDIN,)) + b"words\n")
+    assert watcher.output()[::2] == (b"second\ngot words\nover\n", (EXITED, b"\x00"))

@@ -56,7 +56,6 @@ def test_the_end_of_input_after_an_unfinished_line(rig) -> None:
 def test_a_runtime_that_sends_no_terminal_is_an_error(rig) -> None:
     rig.configure(rig.runtime("sleep", "100"), "terminal=1", f"console_socket={rig.path('console')}")
     name, records = rig.heard()
-    rig.pids.append(int((rig.folder / "pid").read_text()))
     assert (name, records["stage"]) == ("error", "create")
     assert "terminal" in records["text"]
     rig.say("done")

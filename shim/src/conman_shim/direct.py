@@ -10,7 +10,7 @@ import stat
 
 from .input import Input
 from .loop import READ, WRITE, Loop
-from .output import MOVE, PIECE, unread
+from .output import MOVE, PIECE, hung_up, unread
 from .tee import load as load_tee
 
 TYPE_CHECKING = False  # typing itself would cost 1 MB of memory a container
@@ -18,7 +18,20 @@ if TYPE_CHECKING:
     from typing import Callable
 
 _PIECES = 8
+_REFUSALS = 3
+"""How often in a row nothing may be teed although there is something, and room for it."""
+
 _ACCESS = (os.O_RDONLY, os.O_WRONLY, os.O_WRONLY)
+
+
+def own(fd: int, number: int) -> int:
+    """An open file of our own for a passed pipe: what flags the peer sets on his later changes nothing. -1: it cannot be used."""
+    if not usable(fd, number):
+        return -1
+    try:
+        return os.open(b"/proc/self/fd/%d" % fd, _ACCESS[number] | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return -1
 
 
 def usable(fd: int, number: int) -> bool:
@@ -47,6 +60,7 @@ class DirectOutput:
         self.spliced = True
         """False once the kernel has refused to splice or tee here: bytes are read and written then."""
         self._tee = load_tee()
+        self._refused = 0
         self._changed = changed
         self._broken = broken
         self._left: list[bytes] = []
@@ -75,19 +89,29 @@ class DirectOutput:
             return 0
         count = self._tee(source, self.fd, size)
         if count >= 0:
+            self._refused = 0
             return count or -1
         # What errno says cannot be had here. So each reason is looked for.
-        if unread(source):
-            if self._readerless():
-                self._end(errno.EPIPE)
-            else:
-                self.wait()
+        over = hung_up(source)
+        if not unread(source):
+            return -1 if over else 0
+        self._look()
         return 0
 
-    def _readerless(self) -> bool:
+    def _look(self) -> None:
+        """Why nothing was teed although there is something."""
         poll = select.poll()
         poll.register(self.fd, select.POLLOUT)
-        return any(events & select.POLLERR for _, events in poll.poll(0))
+        events = sum(events for _, events in poll.poll(0))
+        if events & select.POLLERR:
+            self._end(errno.EPIPE)
+        elif not events:
+            self.wait()
+        else:  # there is room: it came a moment ago, or the kernel (a seccomp filter) does not do it at all
+            self._refused += 1
+            if self._refused >= _REFUSALS:
+                self.spliced = False
+                self._changed()
 
     def wait(self) -> None:
         """Nothing fits now: be :attr:`full` until something does."""
@@ -186,8 +210,12 @@ class DirectInput:
             try:
                 moved = self._move()
             except BlockingIOError:
+                over = hung_up(self._fd)
                 if unread(self._fd):
                     self._hold()
+                elif over:
+                    self.close()
+                    target.end()
                 return
             except BrokenPipeError:  # the process does not read any more
                 target.close()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+import select
 import sys
+import time
 
 from .loop import READ, Loop
 
@@ -24,6 +26,9 @@ _FIONREAD = 0x541B
 _TERMINAL_BACKLOG = 1024 * 1024
 _PIECES = 8
 """Pieces that are taken before others get their turn: half a millisecond."""
+
+_SECONDS = 0.002
+"""Nor does it take longer: empty lines weigh forty times as much in a log."""
 
 
 class Output:
@@ -76,11 +81,12 @@ class Output:
             os.close(fd)
 
     def _readable(self, events: int) -> None:
+        late = time.monotonic() + _SECONDS
         for _ in range(_PIECES):
             taken = self._take(PIECE) if self.target is None else self._pass_on(self.target)
             if taken < 0:
                 self.close()
-            if taken < PIECE or not self._reading:
+            if taken < PIECE or not self._reading or time.monotonic() > late:
                 return
 
     def _take(self, size: int) -> int:
@@ -103,9 +109,12 @@ class Output:
         try:
             return os.splice(self.fd, target.fd, MOVE, flags=os.SPLICE_F_NONBLOCK) or -1
         except BlockingIOError:
-            # One error for two reasons. Waiting on the wrong side would be a busy loop.
+            # One error for three reasons. Waiting on the wrong side would be a busy loop.
+            over = hung_up(self.fd)  # asked first: what was written before the end is then seen
             if unread(self.fd):
                 target.wait()
+            elif over:
+                return -1
         except OSError as error:
             target.fail(error)
         return 0
@@ -115,6 +124,13 @@ class Output:
         if count > 0:
             log(self.stream, os.read(self.fd, count))  # just these: nobody else reads here
         return count
+
+
+def hung_up(fd: int) -> bool:
+    """Nobody can write into this pipe any more; what lies in it may still be read."""
+    poll = select.poll()
+    poll.register(fd, 0)
+    return bool(poll.poll(0))
 
 
 def unread(fd: int) -> int:

@@ -42,17 +42,18 @@ class RotatedLog(CriLog):
             self._size += size
             return
         rest = b"".join(parts)
-        while rest:
-            size = len(rest)
-            if self._size + self._torn + size > self._limit:
-                size = rest.rfind(b"\n", 0, max(0, self._limit - self._size - self._torn)) + 1
-                if not size and not self._size:
-                    size = rest.find(b"\n") + 1
-            if size:
-                super()._append([rest[:size]])
-                self._size += size
-                rest = rest[size:]
-            if rest:
+        at = 0
+        while at < len(rest):
+            end = len(rest)
+            if self._size + self._torn + end - at > self._limit:
+                end = rest.rfind(b"\n", at, at + max(0, self._limit - self._size - self._torn)) + 1
+                if not end and not self._size:
+                    end = rest.find(b"\n", at) + 1
+            if end:
+                super()._append([rest[at:end]])
+                self._size += end - at
+                at = end
+            if at < len(rest):
                 self._rotate()
 
     def _rotate(self) -> None:

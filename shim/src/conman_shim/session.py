@@ -7,7 +7,7 @@ import os
 import sys
 
 from . import frames
-from .direct import DirectInput, DirectOutput, usable
+from .direct import DirectInput, DirectOutput, own
 from .input import Input
 from .loop import READ, WRITE, Loop
 from .outbox import Outbox
@@ -48,7 +48,7 @@ class Session:
         self._outputs: dict[int, DirectOutput] = {}
         self._source: DirectInput | None = None
         self._last = b""
-        self._writing = self._finished = self._full = False
+        self._writing = self._finished = self._full = self._deaf = False
         self._owed = 0
         self._window = WINDOW
         self.flags = -1
@@ -80,9 +80,9 @@ class Session:
         announced = [number for number in (0, 1, 2) if self.flags & frames.PASSES[number]]
         if len(announced) == len(self.passed):
             for number, fd in zip(announced, tuple(self.passed)):
-                if usable(fd, number) and (target is not None if number == 0 else self.wants(number)):
-                    self.passed.remove(fd)
-                    self._carry(number, fd, target)
+                ours = own(fd, number) if (target is not None if number == 0 else self.wants(number)) else -1
+                if ours >= 0:
+                    self._carry(number, ours, target)
                     taken |= frames.TOOK[number]
         return taken
 
@@ -196,14 +196,25 @@ class Session:
             return
 
     def _send(self, head: bytes, data: bytes = b"") -> None:
-        if self._connection.fileno() < 0:
+        if self._connection.fileno() < 0 or self._deaf:
             return
         try:
             self._outbox.send(head, data)
+        except (BrokenPipeError, ConnectionResetError):
+            self._unheard()
+            return
         except OSError:
             self.close()
             return
         self._watch()
+
+    def _unheard(self) -> None:
+        """The peer has left. What it said before, a detach maybe, is still to be read; then comes the end."""
+        self._deaf = True
+        self._outbox.clear()
+        self._watch()
+        if self._finished:
+            self.close()
 
     def _watch(self) -> None:
         if self._writing == self._outbox.empty:
@@ -223,6 +234,9 @@ class Session:
     def _write(self) -> None:
         try:
             self._outbox.flush()
+        except (BrokenPipeError, ConnectionResetError):
+            self._unheard()
+            return
         except OSError:
             self.close()
             return
@@ -236,6 +250,8 @@ class Session:
                 packet = self._connection.recv(1 + frames.PAYLOAD) if self.flags >= 0 else self._first()
             except BlockingIOError:
                 return
+            except ConnectionResetError:
+                continue  # the peer left with packets of ours unread: said once, and what it sent is still there
             except OSError:
                 packet = b""
             if not packet:
@@ -250,7 +266,7 @@ class Session:
         for level, kind, data in ancillary:
             if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
                 self.passed += [int.from_bytes(data[at:at + 4], sys.byteorder) for at in range(0, len(data) - 3, 4)]
-        if packet[:1] != bytes((frames.HELLO,)):
+        if packet[:1] != bytes((frames.HELLO,)) or len(packet) < 3:
             self._close_passed()
         return packet
 
@@ -265,7 +281,7 @@ class Session:
             self.detached = True
             self.close()
         else:
-            if kind == frames.STDIN:
+            if kind == frames.STDIN and self.feeding:
                 self._window -= len(payload)
                 if self._window < 0:
                     self.drop("this session was dropped: it sent more input than its window allows")

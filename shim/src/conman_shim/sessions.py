@@ -17,6 +17,7 @@ MAX_STRANGERS = 8
 """Connections that have not said hello yet; further ones wait in the listen queue until one has."""
 
 HELLO_SECONDS = 10.0
+_RETRY_SECONDS = 0.5
 
 
 class Container:
@@ -130,7 +131,13 @@ class Sessions:
                 self._loop.remove(self._listener.fileno())
 
     def _connected(self, events: int) -> None:
-        connection = None if self._listener is None else self._listener.accept()
+        try:
+            connection = None if self._listener is None else self._listener.accept()
+        except OSError:  # no descriptor is free: it stays in the listen queue
+            if self._listener is not None:
+                self._loop.remove(self._listener.fileno())
+                self._loop.after(_RETRY_SECONDS, self._again)
+            return
         if connection is None:
             return
         credentials = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
@@ -140,6 +147,10 @@ class Sessions:
             return
         session = Session(self._loop, connection, self)
         self._strangers[session] = self._loop.after(HELLO_SECONDS, session.close)
+        self._accept()
+
+    def _again(self) -> None:
+        self._accepting = False
         self._accept()
 
     def hello(self, session: Session) -> None:
