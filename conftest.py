@@ -20,6 +20,17 @@ def _reason(longrepr: object) -> str:
     return str(longrepr[2] if isinstance(longrepr, tuple) else longrepr)
 
 
+def _interrupted(number: int, frame: object) -> None:
+    """As Ctrl-C, once: timeout(1) sends it twice, and the second is not to cut short what cleans up."""
+    for other in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(other, _ignored)  # and not SIG_IGN, which commands that are started would inherit
+    raise KeyboardInterrupt
+
+
+def _ignored(number: int, frame: object) -> None:
+    return
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--installed", action="store_true", help="insist on the conman that this environment holds")
 
@@ -30,6 +41,10 @@ def pytest_configure(config: pytest.Config) -> None:
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    # timeout(1), or a terminal that goes away: fixtures are to remove what they made, containers that run for ever among it.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _interrupted)
     if not config.getoption("--installed"):
         return
     import conman_kernel

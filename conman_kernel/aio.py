@@ -60,15 +60,22 @@ async def call(function: Callable[[Cancel], T]) -> T:
     :param function: given a token, which fires when the awaiting task is cancelled.
     :returns: what it returns. A cancelled task ends once the call has come back: nothing of it goes on behind.
     """
-    token = Cancel()
+    return await _called(function, Cancel(), _let_go)
+
+
+async def _called(function: Callable[[Cancel], T], token: Cancel, let_go: Callable[[T], None]) -> T:
     work = asyncio.ensure_future(asyncio.to_thread(function, token))
     try:
         return await asyncio.shield(work)
     except asyncio.CancelledError:
         token.cancel("the task was cancelled")
+
+        def come_back(done: asyncio.Future[T]) -> None:
+            if not done.cancelled() and done.exception() is None:
+                let_go(done.result())
+
+        work.add_done_callback(come_back)  # not only when this task comes round: it may be cancelled once more while it waits
         await asyncio.wait((work,))
-        if not work.cancelled() and work.exception() is None:
-            _let_go(work.result())
         raise
     finally:
         if work.done():
@@ -89,7 +96,7 @@ async def wait(container: Waitable) -> int:
     :raises ShimLost: nobody saw how it ended.
     :raises NotFound: it is gone.
     """
-    descriptor = await asyncio.to_thread(container.watch)
+    descriptor = await _called(lambda cancel: container.watch(), Cancel(), lambda fd: None if fd < 0 else os.close(fd))
     if descriptor >= 0:
         try:
             await _any_readable((descriptor,), None)
@@ -186,6 +193,8 @@ class session:
 
     def _leave(self, leave: Callable[[], None], outcome: Outcome, message: str) -> None:
         self._pause()  # before its descriptor is closed, and perhaps another's
+        if self.connected.fileno() >= 0:
+            asyncio.get_running_loop().remove_writer(self.connected.fileno())
         leave()
         if self._end is None:
             self._end = End(outcome, message)
@@ -198,7 +207,8 @@ class session:
     async def _room(self) -> None:
         """Until the socket takes more, or the process took something, which arrives among the output."""
         fd = self.connected.fileno()
-        if fd < 0 or self.connected.writable_fileno() != fd:
+        # While nobody takes what lies here, the end is not heard: a peer that is gone would be "writable" for ever.
+        if fd < 0 or not self._reading or self.connected.writable_fileno() != fd:
             await self._movement()
             return
         loop = asyncio.get_running_loop()
@@ -206,11 +216,13 @@ class session:
         try:
             await self._movement()
         finally:
-            loop.remove_writer(fd)
+            if self.connected.fileno() == fd:  # else it was left meanwhile, and the number may be another's
+                loop.remove_writer(fd)
 
     def _resume(self) -> None:
         if not self._reading and self._end is None and self._failure is None and self._lying < _HIGH:
             self._reading = True
+            self._moved.set()
             asyncio.get_running_loop().add_reader(self.connected.fileno(), self._arrive)
 
     def _pause(self) -> None:
@@ -243,10 +255,11 @@ async def logs(container: Container, *, follow: bool = False, tail: int | None =
 
     :raises InvalidState: it keeps no log.
     """
-    with Cancel() as token, container.log_reader(follow=follow, tail=tail, since=since, until=until, stdout=stdout, stderr=stderr,
+    token = Cancel()
+    with token, container.log_reader(follow=follow, tail=tail, since=since, until=until, stdout=stdout, stderr=stderr,
                                                  cancel=token) as reader:
         entries = reader.entries()
-        first = await call(lambda cancel: next(entries, None))
+        first = await _called(lambda _: next(entries, None), token, lambda entry: None)
         if first is not None:
             yield first
         while True:

@@ -13,7 +13,7 @@ from _thread import allocate_lock
 
 from .errors import Cancelled, DeadlineExceeded
 
-_LONGEST_POLL = 86_400.0
+LONGEST_POLL = 86_400.0
 """Seconds of one poll(2), which counts milliseconds in an int: longer waits take several."""
 
 
@@ -115,7 +115,7 @@ class Cancel:
         while True:
             self.check()
             waits = [w for w in (self.remaining(), None if end is None else end - time.monotonic()) if w is not None]
-            ready = poll.poll(None if not waits else min(max(0.0, min(waits)), _LONGEST_POLL) * 1000 + 0.5)
+            ready = poll.poll(None if not waits else min(max(0.0, min(waits)), LONGEST_POLL) * 1000 + 0.5)
             self.check()
             found = [fd for fd, _ in ready if fd != own]
             if found or (end is not None and time.monotonic() >= end):

@@ -142,8 +142,7 @@ def lost(context: Context, started: Started, end: End, cancel: Cancel) -> RunOut
 
 def carry(context: Context, row: ContainerRow, session: SocketSession, streams: Streams, cancel: Cancel,
           command: tuple[str, ...] = ()) -> End:
-    """Let the attach plugin carry bytes to the end, and take leave of the shim in good form where the person detached, or
-    the output is not taken any more.
+    """Let the attach plugin carry bytes to the end, and take leave of the shim in good form where the person detached.
 
     :param command: the process's; empty: the container's own.
     :raises OSError: the caller's descriptor does not take output: nobody reads (BrokenPipeError), or a full disk.
@@ -157,7 +156,6 @@ def carry(context: Context, row: ContainerRow, session: SocketSession, streams: 
         return end
     except PluginFailed as error:
         if isinstance(error.__cause__, OSError) and error.__cause__.errno in _OUTPUT_ENDS:
-            session.detach()
             raise error.__cause__ from None
         raise
     finally:

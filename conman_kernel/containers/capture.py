@@ -12,7 +12,7 @@ from ..record import Record
 from ..slots.attach import Outcome
 from .attached import conclude, lost
 from .context import Context
-from .pump import Collected, join, pump
+from .pump import Collected, check, join, pump
 from .rows import ContainerRow
 from .start import Started, start
 
@@ -50,6 +50,7 @@ def run_captured(context: Context, row: ContainerRow, *, stdin: Source, stdout: 
     options = row.parsed_options()
     if not options.stdin_open and stdin not in (b"", None):
         raise InvalidInput("bytes for standard input need a container with stdin_open=True")
+    stdin = check(stdin, stdout, stderr)
     said, complained = Collected(), Collected()
     ends = (stdin, said if stdout is None else stdout, complained if stderr is None else stderr)
     started = start(context, row, cancel=cancel,

@@ -15,11 +15,11 @@ from ..processes import alive, boot_id, start_time
 from ..slots.storage import KeyRequest
 from . import cgroups, rows
 from .context import Context
-from .exitfile import ExitStatus, read_exit_file
+from .exitfile import ExitStatus
 from .files import remove_named
-from .paths import SHIM_LOST, exit_file
 from .rootfs import release
 from .rows import ContainerRow
+from .state import ended, exit_status
 
 
 def finish(context: Context, row: ContainerRow, cancel: Cancel) -> ContainerRow:
@@ -32,15 +32,15 @@ def finish(context: Context, row: ContainerRow, cancel: Cancel) -> ContainerRow:
     from .execs.ending import end_with
 
     end_with(context, row)
-    status = _exit_status(context, row)
+    status = exit_status(context, row)
     rebooted = row.boot_id != boot_id()
-    ended = _ended(row, status, rebooted)
+    over = _ended(row, status, rebooted)
     if row.parsed_options().remove or row.state == "removing":
         # The row says `removing` before anything goes, so that this may go on while the runtime forgets the container.
-        take_down(context, row, cancel, meanwhile=lambda: _dismantle(context, ended, cancel))
-        return _forget(context, ended)
+        take_down(context, row, cancel, meanwhile=lambda: _dismantle(context, over, cancel))
+        return _forget(context, over)
     take_down(context, row, cancel)
-    row = ended
+    row = over
     with context.index.write() as connection:
         rows.update(connection, row.id, state=row.state, exit_code=row.exit_code, finished=row.finished, oom=row.oom,
                     error=row.error, pid=0, pid_start=0, shim_pid=0, shim_start=0, owner_pid=0, owner_start=0)
@@ -119,15 +119,6 @@ def _clear_runtime(context: Context, row: ContainerRow, cancel: Cancel) -> None:
         client.end_delete(client.begin_delete(row.id, force=True), row.id, cancel, must=True)
 
 
-def _exit_status(context: Context, row: ContainerRow) -> ExitStatus | None:
-    try:
-        return read_exit_file(exit_file(context, row))
-    except InvalidState as error:
-        # Of a container with --rm it is not synced: after a power cut it may be there and empty.
-        context.log.warning("container %s: %s", row.id[:12], error)
-        return None
-
-
 def _ended(row: ContainerRow, status: ExitStatus | None, rebooted: bool) -> ContainerRow:
     """The row of a container that has ended just now; one that had ended before stays as it is."""
     if row.state in ("created", "exited", "removing"):
@@ -135,10 +126,7 @@ def _ended(row: ContainerRow, status: ExitStatus | None, rebooted: bool) -> Cont
     if row.state == "starting" and status is None:
         # Whoever started it was killed before the shim had a process: it is as it was before.
         return row._replace(state="exited" if row.started else "created", error="the start was interrupted")
-    now = row._replace(state="exited", pid=0, pid_start=0, shim_pid=0, shim_start=0)
-    if status is not None:
-        return now._replace(exit_code=status.code, finished=status.finished_ns / 1e9, oom=int(status.oom), error="")
-    return now._replace(exit_code=-1, finished=time.time(), oom=0, error="the host was rebooted" if rebooted else SHIM_LOST)
+    return ended(row._replace(pid=0, pid_start=0, shim_pid=0, shim_start=0), status, rebooted=rebooted)
 
 
 def _remove_run_folder(context: Context, row: ContainerRow) -> None:

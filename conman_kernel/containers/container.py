@@ -82,6 +82,7 @@ class Container(Described):
         Errors as :func:`.joining.session_of`."""
         from . import joining
 
+        self._input_wanted(stdin)
         return joining.session_of(self._context, refreshed(self._context, self.id), stdin=stdin, stdout=stdout, stderr=stderr,
                                   cancel=cancel or Cancel())
 
@@ -95,8 +96,13 @@ class Container(Described):
         """
         from . import joining
 
+        self._input_wanted(stdin)
         return joining.start_session(self._context, self._row, stdin=stdin, stdout=stdout, stderr=stderr, foreground=foreground,
                                      size=size, cancel=cancel or Cancel())
+
+    def _input_wanted(self, wanted: bool) -> None:
+        if wanted and not self.options.stdin_open:
+            raise InvalidInput(f"container {self.name} has no open standard input", hint="make it with stdin_open=True")
 
     def resize(self, *, rows: int, columns: int, cancel: Cancel | None = None) -> None:
         """Set the size of its terminal, in characters.
@@ -124,13 +130,14 @@ class Container(Described):
         """
         from .execs.foreground import run_captured
         from .execs.options import ExecOptions
+        from .words import command_words
 
         if isinstance(command, ExecOptions):
             if env or user or workdir or terminal or privileged:
                 raise InvalidInput("an ExecOptions says everything: give env, user and the like there")
             options = command
         else:
-            options = ExecOptions(command=tuple(command), env=tuple((env or {}).items()), user=user, workdir=workdir,
+            options = ExecOptions(command=command_words(command), env=tuple((env or {}).items()), user=user, workdir=workdir,
                                   terminal=terminal, privileged=privileged)
         if stdin not in (b"", None):
             options = options._replace(stdin_open=True)
@@ -161,7 +168,9 @@ class Container(Described):
         """
         from .execs import start as starting
         from .execs.session import ExecSession
+        from .words import command_words
 
+        command_words(options.command)
         return ExecSession(self._context, starting.make(self._context, self._row, options, cancel or Cancel()))
 
     def execs(self) -> list[ExecSession]:
@@ -176,7 +185,9 @@ class Container(Described):
         :raises InvalidState: it does not run.
         """
         from . import stop
+        from .session import check_signal
 
+        check_signal(signal)
         stop.kill(self._context, self._row, signal, cancel or Cancel())
 
     def stop(self, *, timeout: int | None = None, cancel: Cancel | None = None) -> None:
@@ -299,4 +310,4 @@ class Container(Described):
         """Everything about it, under podman's keys (``podman inspect``); JSON-ready."""
         from .inspect import inspect_document
 
-        return inspect_document(self._context, self._row, self.state)
+        return inspect_document(self._context, self._now())

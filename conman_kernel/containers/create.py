@@ -20,6 +20,7 @@ from .context import Context
 from .files import remove_named, write_new
 from .names import check_name, random_name
 from .rows import ContainerRow
+from .words import command_words
 
 _NAME_TRIES = 32
 
@@ -47,6 +48,8 @@ def create(context: Context, image: ImageLike, chain_id: str, options: Container
     parts = image_parts(image.config)
     labels = {**image.config.labels, **dict(options.labels)}
     options = options._replace(labels=tuple(sorted(labels.items())))
+    command_words(options.command)
+    command_words(options.entrypoint or ())
     check_options(options, context.facts)
     _check_namespaces(context, options)
     _check_sources(options)

@@ -7,18 +7,20 @@ from typing import Mapping
 from ..oci.runtime.options import ContainerOptions
 from .context import Context
 from .rows import ContainerRow
-from .state import RUNNING, outward_state
+from .state import RUNNING, outward
 
 
 class Described:
-    """The properties of a container. Those of the record are as of when it was read; ``state`` and ``pid`` are true now."""
+    """The properties of a container. Those of the record are as of when it was read; ``state`` and ``pid`` are true now, and
+    once that is ``exited``, so is how the run ended."""
 
-    __slots__ = ("_context", "_options", "_row")
+    __slots__ = ("_context", "_options", "_over", "_row")
 
     def __init__(self, context: Context, row: ContainerRow) -> None:
         self._context = context
         self._row = row
         self._options: ContainerOptions | None = None
+        self._over: tuple[ContainerRow, ContainerRow] | None = None
 
     def __repr__(self) -> str:
         return f"Container({self.id[:12]!r}, name={self.name!r}, state={self._row.state!r})"
@@ -27,6 +29,16 @@ class Described:
     def row(self) -> ContainerRow:
         """The record in the index, as it was read."""
         return self._row
+
+    def _now(self) -> ContainerRow:
+        """The record with what is true now; once a run has ended that stays as it was found, whatever is removed meanwhile."""
+        row = self._row
+        if self._over is not None and self._over[0] is row:
+            return self._over[1]
+        now = outward(self._context, row)
+        if now.state not in RUNNING:
+            self._over = row, now
+        return now
 
     @property
     def id(self) -> str:
@@ -61,27 +73,28 @@ class Described:
     @property
     def finished(self) -> float:
         """When its last run ended, seconds since the epoch; 0.0: never."""
-        return self._row.finished
+        return self._now().finished
 
     @property
     def state(self) -> str:
         """``created running paused exited removing``: what is true now of the record that was read."""
-        return outward_state(self._context, self._row)
+        return self._now().state
 
     @property
     def pid(self) -> int:
         """The main process, as this host sees it; 0 where none runs."""
-        return self._row.pid if self.state in RUNNING else 0
+        now = self._now()
+        return now.pid if now.state in RUNNING else 0
 
     @property
     def exit_code(self) -> int:
         """Of the last run, as a shell has it; -1 where it is not known."""
-        return self._row.exit_code
+        return self._now().exit_code
 
     @property
     def error(self) -> str:
         """Why the last start failed, or why it is not known how the last run ended; else empty."""
-        return self._row.error
+        return self._now().error
 
     @property
     def storage_driver(self) -> str:

@@ -10,31 +10,29 @@ from ..errors import InvalidInput, NotFound
 from .rows import ContainerRow
 
 Test = Callable[[ContainerRow], bool]
-StateOf = Callable[[ContainerRow], str]
 
 KEYS = ("ancestor", "before", "exited", "id", "label", "name", "network", "runtime", "since", "status", "storage", "until",
         "volume")
 _STATES = ("created", "running", "paused", "exited", "removing", "stopped", "initialized", "configured", "unknown")
 
 
-def build(filters: Sequence[tuple[str, str]], *, all_rows: Sequence[ContainerRow], state_of: StateOf,
+def build(filters: Sequence[tuple[str, str]], *, all_rows: Sequence[ContainerRow],
           images_of: Callable[[str], frozenset[str]]) -> Test:
-    """One test from all filters.
+    """One test from all filters, of rows as :func:`.state.outward` has them.
 
     :param filters: key and value, as written.
     :param all_rows: every container; ``before`` and ``since`` name one of them.
-    :param state_of: the state a person is shown.
     :param images_of: image ids that a name or id prefix means, for ``ancestor``.
     :raises InvalidInput: an unknown key or a value that makes no sense.
     """
     groups: dict[str, list[Test]] = {}
     for number, (key, value) in enumerate(filters):
-        test = _test(key, value, all_rows, state_of, images_of)
+        test = _test(key, value, all_rows, images_of)
         groups.setdefault(f"{key}{number}" if key in ("label", "before") else key, []).append(test)
     return lambda row: all(any(test(row) for test in group) for group in groups.values())
 
 
-def _test(key: str, value: str, all_rows: Sequence[ContainerRow], state_of: StateOf,
+def _test(key: str, value: str, all_rows: Sequence[ContainerRow],
           images_of: Callable[[str], frozenset[str]]) -> Test:
     if key == "id":
         return lambda row: row.id.startswith(value) or _matches(value, row.id)
@@ -47,10 +45,10 @@ def _test(key: str, value: str, all_rows: Sequence[ContainerRow], state_of: Stat
         if value not in _STATES:
             raise InvalidInput(f'"{value}" is not a valid container status', hint=f"one of {', '.join(_STATES)}")
         wanted_state = "exited" if value == "stopped" else value
-        return lambda row: state_of(row) == wanted_state
+        return lambda row: row.state == wanted_state
     if key == "exited":
         code = _number(key, value)
-        return lambda row: state_of(row) == "exited" and row.exit_code == code
+        return lambda row: row.state == "exited" and row.exit_code == code
     if key == "ancestor":
         images = images_of(value)
         return lambda row: row.image_id in images or row.image_name == value

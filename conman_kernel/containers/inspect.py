@@ -17,16 +17,19 @@ from .rows import ContainerRow
 from .state import RUNNING
 
 
-def inspect_document(context: Context, row: ContainerRow, state: str) -> dict[str, object]:
-    """Everything about a container; JSON-ready."""
+def inspect_document(context: Context, row: ContainerRow) -> dict[str, object]:
+    """Everything about a container; JSON-ready.
+
+    :param row: as :func:`.state.outward` has it.
+    """
     options = with_defaults(context, row.parsed_options())
     parts = row.image_parts()
     args = process_args(options, parts)
     run = context.layout.container_run(row.id)
-    running = state in RUNNING
+    running = row.state in RUNNING
     return {
         "Id": row.id, "Created": rfc3339(row.created), "Path": args[0], "Args": args[1:],
-        "State": _state(context, row, state),
+        "State": _state(context, row),
         "Image": row.image_id, "ImageName": row.image_name, "Rootfs": "",
         "ResolvConfPath": f"{run}/resolv.conf" if running else "", "HostnamePath": f"{run}/hostname" if running else "",
         "HostsPath": f"{run}/hosts" if running else "", "OCIConfigPath": f"{run}/config.json" if running else "",
@@ -43,8 +46,8 @@ def inspect_document(context: Context, row: ContainerRow, state: str) -> dict[st
     }
 
 
-def _state(context: Context, row: ContainerRow, state: str) -> dict[str, object]:
-    running = state in RUNNING
+def _state(context: Context, row: ContainerRow) -> dict[str, object]:
+    state, running = row.state, row.state in RUNNING
     return {"OciVersion": "1.0.2", "Status": state, "Running": state == "running", "Paused": state == "paused",
             "Restarting": False, "OOMKilled": bool(row.oom), "Dead": False, "Pid": row.pid if running else 0,
             "ConmonPid": row.shim_pid if running else 0, "ExitCode": row.exit_code if row.finished else 0,

@@ -9,7 +9,7 @@ from ..errors import InvalidInput, InvalidState, NotFound, ShimLost
 from ..slots.attach import End, Outcome
 from .attached import carry
 from .context import Context
-from .pump import pump
+from .pump import check, pump
 from .rows import ContainerRow
 from .session import SocketSession, connect
 from .start import Started, release, start
@@ -60,6 +60,7 @@ def join_program(context: Context, row: ContainerRow, *, stdin: Source, stdout: 
 
     :raises InvalidInput: there is input for a container without an open one.
     """
+    stdin = check(stdin, stdout, stderr)
     if stdin is not None and not row.parsed_options().stdin_open:
         raise InvalidInput(f"container {row.name} has no open standard input", hint="make it with stdin_open=True")
     try:
@@ -88,7 +89,12 @@ def start_session(context: Context, row: ContainerRow, *, stdin: bool, stdout: b
 def _session(row: ContainerRow, started: Started | None) -> SocketSession:
     if started is None or started.session is None:
         raise InvalidState(f"container {row.name} is running already", hint=f"conman attach {row.name}")
-    release(started)
+    try:
+        release(started)
+    except BaseException:
+        started.session.close()
+        started.shim.close()
+        raise
     return started.session
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from ..cancel import Cancel
 from ..errors import InvalidState
 from .context import Context
@@ -16,9 +18,12 @@ def log_reader(context: Context, row: ContainerRow, *, follow: bool, tail: int |
                until: float | str | None, stdout: bool, stderr: bool, cancel: Cancel) -> LogReader:
     """A reader of a container's log, see :meth:`.Container.logs`.
 
+    :raises NotFound: it is gone, and its log with it.
     :raises InvalidState: it keeps no log.
     :raises InvalidInput: a time that is none.
     """
+    if not os.path.exists(log_file(context, row)):
+        refreshed(context, row.id)
     if (row.parsed_options().log_driver or context.config.text("containers.log_driver")) == "none":
         raise InvalidState(f"container {row.name} keeps no log (--log-driver none)")
     return LogReader(log_file(context, row), cancel=cancel, tail=tail, since="" if since is None else stamp(since),

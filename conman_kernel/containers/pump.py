@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import select
 from typing import TYPE_CHECKING
 
-from ..cancel import Cancel
+from ..cancel import LONGEST_POLL, Cancel
 from ..errors import InvalidInput
 from ..slots.attach import End
 from .handover import NONE, close_pipes, open_pipes
@@ -33,8 +34,13 @@ if TYPE_CHECKING:
 
         def write(self, data: bytes, /) -> object: ...
 
-    Source = bytes | int | HasFileno | None
-    """Where input comes from: bytes, a descriptor, something with one, or nothing."""
+    class HasRead(Protocol):
+        """Bytes in memory; read to their end at once."""
+
+        def read(self) -> bytes: ...
+
+    Source = bytes | bytearray | memoryview | int | HasFileno | HasRead | None
+    """Where input comes from: bytes, a descriptor, something with one, a file of bytes in memory, or nothing."""
 
     Sink = int | HasFileno | HasWrite | None
     """Where output goes: a descriptor, something with one, something with ``write``, or nowhere."""
@@ -49,21 +55,59 @@ def descriptor(end: Source | Sink) -> int:
 
     What a file object still holds in its buffer is written out first.
     """
-    if end is None or isinstance(end, bytes):
-        return -1
     if isinstance(end, int):
+        try:
+            os.fstat(end)
+        except (OSError, OverflowError):
+            raise InvalidInput(f"{end} is no open descriptor") from None
         return end
     fileno = getattr(end, "fileno", None)
     if fileno is None:
         return -1
     try:
         number: int = fileno()
+        _settle(end, number)
     except OSError:
         return -1  # io.UnsupportedOperation: a file object of bytes in memory
-    flush = getattr(end, "flush", None)
-    if flush is not None:
-        flush()
+    except ValueError:
+        raise InvalidInput("a file that is closed takes and gives nothing") from None
     return number
+
+
+def _settle(file: object, fd: int) -> None:
+    """What a file object holds in its buffer is written, or will be read again: the descriptor is where the object is."""
+    writable = getattr(file, "writable", None)
+    if writable is not None and writable():
+        file.flush()  # type: ignore[attr-defined]
+    elif writable is not None and file.seekable():  # type: ignore[attr-defined]
+        os.lseek(fd, file.tell(), os.SEEK_SET)  # type: ignore[attr-defined]
+
+
+def check(stdin: Source, stdout: Sink, stderr: Sink) -> Source:
+    """Refuse what is no source or no sink, before anything is started for them.
+
+    :returns: the source to use: what is in memory is read by now.
+    :raises InvalidInput: it says what.
+    """
+    for sink in (stdout, stderr):
+        _output(sink).close()
+    content = _content(stdin)
+    return stdin if content is None else content
+
+
+def _content(source: Source) -> bytes | None:
+    """The bytes of a source that is in memory; None where it has a descriptor, or is none."""
+    if source is None or isinstance(source, int):
+        return None
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return bytes(source)
+    if descriptor(source) >= 0:
+        return None
+    read = getattr(source, "read", None)
+    content: object = read() if read is not None else None
+    if not isinstance(content, bytes):
+        raise InvalidInput("standard input comes from bytes, a descriptor, or a file of bytes")
+    return content
 
 
 def join(socket_path: str, *, stdin: Source, stdout: Sink, stderr: Sink, stdin_open: bool, terminal: bool,
@@ -156,7 +200,7 @@ def _wait(session: Joined, feed: _Feed, outputs: dict[int, _Output], cancel: Can
     for fd, events in wanted.items():
         poll.register(fd, events)
     remaining = cancel.remaining()
-    ready = dict(poll.poll(None if remaining is None else remaining * 1000 + 1))
+    ready = dict(poll.poll(None if remaining is None else min(remaining, LONGEST_POLL) * 1000 + 1))
     cancel.check()
     feed.readable = feed.fd in ready
     if ready.get(session.fileno(), 0) & (select.POLLHUP | select.POLLERR):
@@ -168,12 +212,13 @@ class _Feed:
 
     def __init__(self, session: Joined, source: Source) -> None:
         self._session = session
-        self.fd = descriptor(source)
-        self.rest = memoryview(source if isinstance(source, bytes) else b"")
+        content = _content(source)
+        self.fd = descriptor(source) if content is None else -1
+        self.rest = memoryview(content or b"")
         self.readable = False
         self._open = source is not None
-        if self._open and self.fd < 0 and not isinstance(source, bytes):
-            raise InvalidInput("standard input comes from bytes, a descriptor, or a file that has one")
+        if not session.stdin_open:
+            self.stop()  # the process has closed its input, or somebody has ended it
 
     @property
     def ended(self) -> bool:
@@ -270,8 +315,8 @@ def _output(sink: Sink) -> _Output:
     fd = descriptor(sink)
     if fd >= 0:
         return _Descriptor(fd)
-    if not callable(getattr(sink, "write", None)):
-        raise InvalidInput("output goes to a descriptor, a file that has one, or something with write()")
+    if not callable(getattr(sink, "write", None)) or isinstance(sink, io.TextIOBase):
+        raise InvalidInput("output goes to a descriptor, a file that has one, or something with write() that takes bytes")
     return _Writer(sink)  # type: ignore[arg-type]
 
 

@@ -10,7 +10,7 @@ from . import rows
 from .context import Context
 from .paths import shim_alive
 from .rows import ContainerRow
-from .state import RUNNING, outward_state
+from .state import RUNNING, outward
 from .streams import RunOutcome, Streams
 
 if TYPE_CHECKING:
@@ -67,7 +67,9 @@ class Containers:
         watch = cancel or Cancel()
         chosen = options or ContainerOptions()
         if command is not None:
-            chosen = chosen._replace(command=tuple(command))
+            from .words import command_words
+
+            chosen = chosen._replace(command=command_words(command))
         if stdin not in (b"", None):
             chosen = chosen._replace(stdin_open=True)
         row = self._create(image, chosen, watch, to_start=True)
@@ -106,8 +108,8 @@ class Containers:
 
         watch = cancel or Cancel()
         container = self._noun(self._create(image, options, watch, to_start=True))
-        session = self._or_removed(container.row, lambda: container.start_session(stdin=True, stdout=False, stderr=False,
-                                                                                  cancel=watch))
+        session = self._or_removed(container.row, lambda: container.start_session(
+            stdin=options.stdin_open, stdout=False, stderr=False, cancel=watch))
         with session:
             if session.stdin_open:
                 feed(session, stdin, watch)
@@ -146,14 +148,14 @@ class Containers:
         self._settle()
         with self._context.index.read() as connection:
             found = rows.select(connection)
-        shown = found[::-1]
+        shown = [outward(self._context, row) for row in found[::-1]]
         if filters:
             from .filters import build
 
-            test = build(filters, all_rows=found, state_of=self._state, images_of=self._images_of)
+            test = build(filters, all_rows=found, images_of=self._images_of)
             shown = [row for row in shown if test(row)]
         if not all and not last and not any(key == "status" for key, _ in filters):
-            shown = [row for row in shown if row.state in RUNNING and self._state(row) in RUNNING]
+            shown = [row for row in shown if row.state in RUNNING]
         return [self._noun(row) for row in (shown[:last] if last else shown)]
 
     def finish(self, id: str) -> None:
@@ -211,6 +213,3 @@ class Containers:
             from .reconcile import reconcile
 
             reconcile(self._context)
-
-    def _state(self, row: ContainerRow) -> str:
-        return outward_state(self._context, row)

@@ -8,7 +8,7 @@ import select
 import sys
 
 from ..cancel import Cancel
-from ..errors import InvalidState, NotFound, ShimLost
+from ..errors import InvalidInput, InvalidState, NotFound, ShimLost
 from ..slots.attach import End, Outcome, Output
 
 TYPE_CHECKING = False
@@ -26,6 +26,15 @@ _TERMINAL, _STDIN_OPEN, _IN_FOREGROUND = 1, 2, 4
 _TAKEN = 8  # and the two bits above: those descriptors were taken
 _RETRY_SECONDS = 0.01
 _CONTROL_SECONDS = 5.0
+
+
+def check_signal(number: int) -> None:
+    """Refuse what is no signal.
+
+    :raises InvalidInput: it is none of 1 to 64.
+    """
+    if number not in range(1, 65):
+        raise InvalidInput(f"invalid signal {number!r}", hint="a number from 1 to 64, such as signal.SIGTERM")
 
 
 def connect(socket_path: str, *, stdin: bool, stdout: bool, stderr: bool, foreground: bool,
@@ -146,8 +155,11 @@ class SocketSession:
 
     def _listen(self) -> None:
         begin, self._begin = self._begin, None
-        if begin is not None:
-            begin()
+        try:
+            if begin is not None:
+                begin()
+        except ShimLost as error:
+            self._end = End(Outcome.LOST, error.message)  # as if it had been killed a moment later
 
     def fileno(self) -> int:
         """Readable when :meth:`receive` has something; -1 once closed."""
@@ -190,9 +202,10 @@ class SocketSession:
 
         :returns: how many bytes were taken; 0 when the process reads too slowly (wait on :meth:`writable_fileno`,
             and go on receiving: what makes room arrives there).
+        :raises InvalidState: the session feeds no input, or :meth:`close_stdin` was called.
         """
         if not self.stdin_open or self._input_ended:
-            return len(data)
+            raise InvalidState("this session feeds no input" if not self.stdin_open else "the input of this session has ended")
         taken = 0
         view = memoryview(data)
         while taken < len(data) and self._window > 0:
@@ -221,12 +234,21 @@ class SocketSession:
             self._control(bytes((_STDIN_END,)))
 
     def resize(self, *, rows: int, columns: int) -> None:
-        """Set the terminal's size. Without a terminal nothing happens. From any thread."""
+        """Set the terminal's size. Without a terminal nothing happens. From any thread.
+
+        :raises InvalidInput: a size that no terminal has.
+        """
+        if not (0 <= rows < 1 << 16 and 0 <= columns < 1 << 16):
+            raise InvalidInput(f"a terminal cannot have {rows} rows and {columns} columns", hint="0 to 65535 each")
         if self.terminal:
             self._control(bytes((_RESIZE,)) + rows.to_bytes(2, "big") + columns.to_bytes(2, "big"))
 
     def signal(self, number: int) -> None:
-        """Send a signal to the container's main process. From any thread."""
+        """Send a signal to the container's main process. From any thread.
+
+        :raises InvalidInput: there is no such signal.
+        """
+        check_signal(number)
         self._control(bytes((_SIGNAL, number)))
 
     def detach(self) -> None:

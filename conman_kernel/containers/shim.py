@@ -219,13 +219,14 @@ class Shim:
         """The control channel: readable when the shim has said something or is gone; -1 once closed."""
         return self._channel.fileno()
 
-    def configure(self, config: ShimConfig) -> None:
+    def configure(self, config: ShimConfig, *, what: str = "") -> None:
         """Send the configuration, once; the shim begins to create at once.
 
+        :param what: what its process is, for messages of this end; empty: the container of that id.
         :raises ShimLost: the shim is gone.
         """
         self._exit_file = config.exit_file
-        self._what = f"container {config.id[:12]}"
+        self._what = what or f"container {config.id[:12]}"
         self._configured = True
         for packet in _config_packets(config):
             self._send(packet)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from ..errors import NotFound
+import time
+
+from ..errors import InvalidState, NotFound
 from ..processes import alive, boot_id
 from . import rows
 from .context import Context
-from .paths import shim_alive
+from .exitfile import ExitStatus, read_exit_file
+from .paths import SHIM_LOST, exit_file, shim_alive
 from .rows import ContainerRow
 
 RUNNING = ("running", "paused")
@@ -30,8 +33,56 @@ def is_running(context: Context, row: ContainerRow) -> bool:
     return row.state in RUNNING and row.boot_id == boot_id() and (shim_alive(context, row) or alive(row.pid, row.pid_start))
 
 
-def outward_state(context: Context, row: ContainerRow) -> str:
-    """The state a person is shown: podman's words, and true now rather than when it was written."""
-    if row.state in RUNNING and not is_running(context, row):
-        return "exited"
-    return {"starting": "created" if not row.started else "exited"}.get(row.state, row.state)
+def outward(context: Context, row: ContainerRow) -> ContainerRow:
+    """The row as a person is shown it: podman's words for the state, and true now rather than when it was written.
+
+    Of a process that has ended, the exit file says how, until somebody settles the record; while there is none yet and the shim
+    (or the clean-up command that it becomes) lives, the container still runs. No file is looked at where the row says it is over.
+
+    :returns: the same, or another ``state``, with ``exit_code``, ``finished``, ``oom`` and ``error`` that belong to it.
+    """
+    if row.state == "starting":
+        return row._replace(state="created" if not row.started else "exited")
+    if row.state not in RUNNING:
+        return row
+    now_boot = boot_id()
+    if row.boot_id == now_boot and alive(row.pid, row.pid_start):
+        return row
+    # In this order: whoever upheld it may write the file and go while we look.
+    upheld = row.boot_id == now_boot and (shim_alive(context, row) or alive(row.shim_pid, row.shim_start))
+    status = exit_status(context, row)
+    if status is not None:
+        return ended(row, status)
+    return row if upheld else _recorded(context, row) or ended(row, None, rebooted=row.boot_id != now_boot)
+
+
+def exit_status(context: Context, row: ContainerRow) -> ExitStatus | None:
+    """What the container's exit file says; None where there is none, or none that can be read."""
+    try:
+        return read_exit_file(exit_file(context, row))
+    except InvalidState as error:
+        # Of a container with --rm it is not synced: after a power cut it may be there and empty.
+        context.log.warning("container %s: %s", row.id[:12], error)
+        return None
+
+
+def ended(row: ContainerRow, status: ExitStatus | None, *, rebooted: bool = False) -> ContainerRow:
+    """The row of a container that ran and has ended.
+
+    :param status: how; None: nobody saw it, and ``rebooted`` says why.
+    """
+    if status is not None:
+        return row._replace(state="exited", exit_code=status.code, finished=status.finished_ns / 1e9, oom=int(status.oom),
+                            error="")
+    return row._replace(state="exited", exit_code=-1, finished=time.time(), oom=0,
+                        error="the host was rebooted" if rebooted else SHIM_LOST)
+
+
+def _recorded(context: Context, row: ContainerRow) -> ContainerRow | None:
+    """What the index says by now of a run that was read as going on; None where it still says so."""
+    with context.index.read() as connection:
+        now = rows.by_id(connection, row.id)
+        code = rows.exit_of_removed(connection, row.id) if now is None else None
+    if now is None and code is not None:
+        return row._replace(state="exited", exit_code=code, finished=time.time())
+    return now if now is not None and now.state in ("exited", "removing") else None

@@ -11,7 +11,7 @@ from . import cgroups, rows
 from .context import Context
 from .paths import SHIM_LOST, exit_file, shim_alive
 from .rows import ContainerRow
-from .state import RUNNING, is_running, outward_state, refreshed
+from .state import RUNNING, is_running, outward, refreshed
 
 _SHIM_GRACE = 3.0
 """Seconds that whoever stands beside a container has for its clean-up, once it has ended. A foreground ``run`` that is stopped
@@ -30,12 +30,18 @@ def kill(context: Context, row: ContainerRow, number: int, cancel: Cancel) -> No
 
 def _signal(context: Context, row: ContainerRow, number: int, cancel: Cancel) -> None:
     if not is_running(context, row) or not alive(row.pid, row.pid_start):
-        raise InvalidState(f"can only kill running containers. {row.id} is in state {outward_state(context, row)}")
+        raise InvalidState(f"can only kill running containers. {row.id} is in state {_state(context, row)}")
     try:
         context.client(row.runtime).kill(row.id, number, cancel)
     except RuntimeFailed:
         if alive(row.pid, row.pid_start):
             raise
+
+
+def _state(context: Context, row: ContainerRow) -> str:
+    """Of a container whose process is gone: ``stopped`` (podman's word) until its shim has said how it ended."""
+    state = outward(context, row).state
+    return "stopped" if state in RUNNING else state
 
 
 def stop(context: Context, row: ContainerRow, *, timeout: int | None, cancel: Cancel) -> None:

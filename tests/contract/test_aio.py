@@ -187,7 +187,7 @@ def test_logs_as_they_come(c, store, made):
 
 
 def test_logs_left_early(c, store, made):
-    talker = started(c, store, made, "sh", "-c", "while :; do echo again; done")
+    talker = started(c, store, made, "sh", "-c", "while :; do echo again || exit; sleep 0.01; done")
 
     async def look() -> bytes:
         async for entry in aio.logs(talker, follow=True):

@@ -9,7 +9,7 @@ from typing import Iterator
 
 import pytest
 
-from conman_kernel.testing.aftermath import differences, look
+from conman_kernel.testing.aftermath import differences, look, processes, wait_gone
 from conman_kernel.testing.command import Command
 
 MEMORY = "/dev/shm"
@@ -33,11 +33,15 @@ def conman(box: str) -> Iterator[Command]:
     """The command, on a store that has the image :func:`image` and has run it once."""
     folder = tempfile.mkdtemp(prefix="cl-", dir=MEMORY)
     command = Command(folder)
-    command.ok("pull", "-q", box)
-    command.ok("run", "--rm", box, "true")
-    yield command
-    command.clear()
-    shutil.rmtree(folder)
+    try:
+        command.ok("pull", "-q", box)
+        command.ok("run", "--rm", box, "true")
+        # The shim was told that all is done, and ends by itself: no test is to find it there before it, and gone after.
+        assert wait_gone(set(processes(command.root, command.run_root)), 30.0)
+        yield command
+    finally:
+        command.clear()
+        shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")

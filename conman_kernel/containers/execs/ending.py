@@ -10,7 +10,7 @@ import os
 import time
 
 from ...cancel import Cancel
-from ...errors import InvalidState
+from ...errors import ConmanError, InvalidState
 from ...processes import alive, boot_id, open_pidfd, parent, start_time
 from .. import rows as containers
 from ..context import Context
@@ -135,8 +135,12 @@ def settle_all(context: Context) -> None:
     with context.index.read() as connection:
         found = rows.under_way(connection)
     for row in found:
-        if not upheld(context, row):
+        if upheld(context, row):
+            continue
+        try:
             settle(context, row, Cancel(_PATIENCE_SECONDS))
+        except (ConmanError, OSError) as error:
+            context.log.warning("exec session %s cannot be settled now: %s", row.id[:12], error)
 
 
 _PATIENCE_SECONDS = 5.0

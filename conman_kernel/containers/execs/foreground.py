@@ -88,6 +88,9 @@ def run_captured(context: Context, container: ContainerRow, options: ExecOptions
 
     Errors as :func:`run_attached`; where the caller's own ends or its token cut it short, the process is killed.
     """
+    from ..pump import check
+
+    stdin = check(stdin, stdout, stderr)
     launched = begin_new(context, container, options, (0, 0), detached=False, cancel=cancel)
     from ..capture import RunResult  # loaded while the runtime is at work
     from ..pump import Collected, pump

@@ -59,7 +59,8 @@ def launch(context: Context, row: ContainerRow, id: str, options: ExecOptions, s
         json.dump(document, stream)
     shim = context.take_shim()
     try:
-        shim.configure(_shim_config(context, row, folder, id, options, size, detached=detached))
+        shim.configure(_shim_config(context, row, folder, id, options, size, detached=detached),
+                       what=f"exec session {id[:12]}")
     except BaseException:
         shim.close()
         remove_folder(folder)

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ...cancel import Cancel
-from ...errors import InvalidState, NotFound, RuntimeFailed
+from ...errors import DeadlineExceeded, InvalidState, NotFound, RuntimeFailed
 from ...processes import boot_id, start_time
 from .. import rows as containers
 from ..context import Context
@@ -133,7 +133,10 @@ def undo(context: Context, launched: Launched, error: BaseException, *, keep: bo
     :param session: joined already: the shim was told that it may go on, and kills nothing by itself.
     """
     try:
-        launched.shim.settle(Cancel(_CREATE_SECONDS))
+        try:
+            launched.shim.settle(Cancel(_CREATE_SECONDS))
+        except DeadlineExceeded:
+            pass  # the runtime hangs; once the channel is closed the shim ends it, and there is an end to record all the same
         if session is not None:
             session.signal(_KILL)
             session.close()

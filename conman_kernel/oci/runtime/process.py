@@ -27,7 +27,7 @@ def process_args(options: ContainerOptions, image: ImageParts) -> list[str]:
         args = [*options.entrypoint, *options.command]
     else:
         args = [*image.entrypoint, *(options.command or image.cmd)]
-    if not args or not args[0]:
+    if not args:  # an empty word is a command that is not found: the runtime says so
         raise InvalidInput("no command or entrypoint provided, and no CMD or ENTRYPOINT from image",
                            hint="give a command after the image")
     return args

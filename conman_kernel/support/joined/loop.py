@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
+import stat
 from typing import TYPE_CHECKING
 
+from ...cancel import LONGEST_POLL
+from ...errors import Unavailable
 from ...slots.attach import AttachRequest, End, Outcome, Output
 from . import signals, terminal
 from .keys import DetachKeys
@@ -150,7 +154,7 @@ class _Joined:
         self._polled = wanted
         deaf = self._session.terminal and not self._watch.watches(signals.RESIZED)
         limits = [limit for limit in (cancel.remaining(), _SIZE_SECONDS if deaf else None) if limit is not None]
-        ready = dict(self._poll.poll(min(limits) * 1000 + 1 if limits else None))
+        ready = dict(self._poll.poll(min([*limits, LONGEST_POLL]) * 1000 + 1 if limits else None))
         cancel.check()
         return ready
 
@@ -178,8 +182,10 @@ class _Joined:
             data = os.read(self._stdin, _PIECE)
         except BlockingIOError:
             return False
-        except OSError:
-            data = b""  # EIO: the terminal is gone; EBADF: there never was any input
+        except OSError as error:
+            if error.errno != errno.EIO or not stat.S_ISCHR(os.fstat(self._stdin).st_mode):
+                raise Unavailable(f"standard input cannot be read: {error.strerror}") from error
+            data = b""  # EIO: the terminal is gone
         if data:
             passed, detached = self._keys.feed(data)
         elif self._screen is not None:

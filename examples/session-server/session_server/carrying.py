@@ -83,7 +83,8 @@ async def _output(session: aio.session, peer: Peer) -> End:
 async def _input(session: aio.session, peer: Peer) -> None:
     while (given := await peer.receive()) is not None:
         if isinstance(given, bytes):
-            await session.send(given)
+            if session.connected.stdin_open:
+                await session.send(given)
         else:
             session.connected.resize(rows=given[0], columns=given[1])
     # A terminal's input has no end but Ctrl-D, and who vanished altogether has half-closed nothing.

@@ -81,7 +81,7 @@ def test_run_it_is_a_terminal(docker: Docker, image: str) -> None:
     with_shell.type(b"stty size; echo re''ady\n")
     assert b"31 97\r\n" in with_shell.expect(b"ready\r\n")
     with_shell.resize(40, 120)
-    with_shell.type(b"while ! stty size | grep '40 120'; do :; done\n")
+    with_shell.type(b"while ! stty size | grep '40 120'; do sleep 0.02; done\n")
     with_shell.expect(b"40 120\r\n")
     with_shell.type(b"exit 6\n")
     assert with_shell.wait(WAIT) == 6
@@ -114,7 +114,7 @@ def test_exec(docker: Docker, box: Callable[..., str]) -> None:
     assert docker("exec", id, "no-such-command").returncode == 127
     assert docker("exec", "-d", id, "true").returncode == 0
     shell = docker.on_terminal("exec", "-it", id, "sh")
-    shell.type(b"while ! stty size | grep '31 97'; do :; done; exit 8\n")
+    shell.type(b"while ! stty size | grep '31 97'; do sleep 0.02; done; exit 8\n")
     shell.expect(b"31 97\r\n")
     assert shell.wait(WAIT) == 8
 

@@ -9,7 +9,7 @@ import tempfile
 
 import pytest
 
-from conman_kernel.testing.aftermath import differences, look
+from conman_kernel.testing.aftermath import differences, look, processes, wait_gone
 from conman_kernel.testing.command import Command
 from conman_kernel.testing.images import Lies, busybox_entries, busybox_image, file, image, layer
 from conman_kernel.testing.registry import Action, Fault, Registry
@@ -73,6 +73,7 @@ def test_full_disk(registry: Registry) -> None:
         conman = Command(folder)
         conman.ok("pull", "-q", f"{registry.host}/box:latest")
         conman.ok("run", "--rm", f"{registry.host}/box:latest", "true")
+        assert wait_gone(set(processes(conman.root, conman.run_root)), 30.0)
         before = look(conman.root, conman.run_root)
         done = conman("pull", "-q", f"{registry.host}/big:latest")
         assert done.returncode == 125 and "No space left" in done.stderr and len(done.stderr.splitlines()) <= 2, done.stderr

@@ -82,13 +82,19 @@ def store(box: str) -> Iterator[Store]:
     """A store that has the image, and has run it once."""
     folder = tempfile.mkdtemp(prefix="cc-", dir=MEMORY)
     command = Command(folder)
-    command.ok("pull", "-q", box)
-    command.ok("run", "--rm", box, "true")
-    made = Store(command, box)
-    yield made
-    command.clear()
-    left = made.left()
-    shutil.rmtree(folder, ignore_errors=bool(left))
+    left: list[str] = []
+    try:
+        command.ok("pull", "-q", box)
+        command.ok("run", "--rm", box, "true")
+        # The shim was told that all is done, and ends by itself: until then it would belong to the quiet store.
+        assert wait_gone(set(processes(command.root, command.run_root)), 30.0)
+        made = Store(command, box)
+        yield made
+        command.clear()
+        left = made.left()
+    finally:
+        command.clear()
+        shutil.rmtree(folder, ignore_errors=bool(left))
     assert not left, "\n".join(left)
 
 

@@ -9,7 +9,7 @@ from typing import Iterator
 
 import pytest
 
-from conman_kernel.testing.aftermath import differences, look
+from conman_kernel.testing.aftermath import differences, look, processes, wait_gone
 from conman_kernel.testing.command import Command
 
 V1_ONLY = "mountpoint -q /sys/fs/cgroup/unified && umount /sys/fs/cgroup/unified; exec \"$@\""
@@ -57,6 +57,7 @@ def test_the_other_runtime_where_it_works(second: Command, box: str) -> None:
                               capture_output=True, text=True, env={**second.environ, "CONMAN_RUNTIME": "crun-runtime"}, timeout=60)
 
     assert there("run", "--rm", box, "true").returncode == 0
+    assert wait_gone(set(processes(second.root, second.run_root)), 30.0)
     before = look(second.root, second.run_root)
     done = there("run", "--rm", box, "sh", "-c", "echo out; exit 3")
     assert (done.returncode, done.stdout, done.stderr) == (3, "out\n", "")

@@ -69,6 +69,7 @@ def test_the_registry_is_gone(fresh: Command) -> None:
         host = registry.host
         fresh.ok("pull", "-q", f"{host}/box:1")
     fresh.ok("run", "--rm", f"{host}/box:1", "true")
+    assert aftermath.wait_gone(set(aftermath.processes(fresh.root, fresh.run_root)), 30.0)
     before = aftermath.look(fresh.root, fresh.run_root)
     done = fresh("--storage-driver", OTHER, "run", "--rm", f"{host}/box:1", "true")
     assert done.returncode == 125 and done.stdout == ""

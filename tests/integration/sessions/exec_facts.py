@@ -29,13 +29,25 @@ def files(conman: Command, session: ExecSession) -> Path:
 
 def only(host: Container) -> ExecSession:
     """The one session of a container, once it says that it runs: its output may come before."""
-    (session,) = facts.until(lambda: [session for session in host.execs() if session.state == "running"])
+    seen: list[ExecSession] = []
+
+    def running() -> list[ExecSession]:
+        seen[:] = host.execs()
+        return [session for session in seen if session.state == "running"]
+
+    try:
+        (session,) = facts.until(running)
+    except AssertionError as error:
+        raise AssertionError(f"none runs: {[session.inspect() for session in seen]}") from error
     return session
 
 
 def gone(path: Path) -> None:
     """Wait until the clean-up, which the shim becomes, has removed a folder."""
-    facts.until(lambda: not path.exists())
+    try:
+        facts.until(lambda: not path.exists())
+    except AssertionError as error:
+        raise AssertionError(f"still there: {sorted(os.listdir(path))}, shims {shims(path)}") from error
 
 
 def shims(path: Path) -> list[int]:

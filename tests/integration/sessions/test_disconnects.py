@@ -26,7 +26,7 @@ def records(stream: object, count: int) -> None:
         assert stream.readline() == b"on and on\n"  # type: ignore[attr-defined]
 
 
-ON_AND_ON = ("sh", "-c", "trap 'exit 9' TERM; while :; do echo on and on; done")
+ON_AND_ON = ("sh", "-c", "trap 'exit 9' TERM; while :; do echo on and on || exit; done")
 
 
 def test_a_run_killed_in_the_middle_leaves_its_container_running(conman: Command, image: str, gone: list[str],

@@ -15,6 +15,7 @@ from conman_kernel import Conman, Container, ExecSession
 from conman_kernel.errors import InvalidState, NotFound, ShimLost
 from conman_kernel.testing.command import Command
 
+from . import facts
 from .exec_facts import LONG, files, gone, kill_shim, only, patient, shell
 
 # Its container's life.
@@ -71,8 +72,8 @@ def test_one_whose_shim_was_killed_is_lost(conman: Command, host: Container,
     assert host.state == "running"
 
 
-def test_the_command_whose_shim_was_killed_says_so(conman: Command, host: Container) -> None:
-    command = conman.start("exec", "host", "sh", "-c", "echo up; exec sleep 1000")
+def test_the_command_whose_shim_was_killed_says_so(conman: Command, host: Container, begin: facts.Begin) -> None:
+    command = begin("exec", "host", "sh", "-c", "echo up; exec sleep 1000")
     assert command.stdout is not None and command.stdout.readline() == b"up\n"
     session = only(host)
     process = os.pidfd_open(session.refresh().pid)
@@ -84,8 +85,8 @@ def test_the_command_whose_shim_was_killed_says_so(conman: Command, host: Contai
     assert host.execs() == [] and not files(conman, session).exists()
 
 
-def test_a_killed_command_leaves_its_process_to_the_shim(conman: Command, host: Container) -> None:
-    command = conman.start("exec", "host", "sh", "-c", "echo up; exec sleep 1000")
+def test_a_killed_command_leaves_its_process_to_the_shim(conman: Command, host: Container, begin: facts.Begin) -> None:
+    command = begin("exec", "host", "sh", "-c", "echo up; exec sleep 1000")
     assert command.stdout is not None and command.stdout.readline() == b"up\n"
     command.kill()
     command.communicate(timeout=LONG)
@@ -96,9 +97,9 @@ def test_a_killed_command_leaves_its_process_to_the_shim(conman: Command, host: 
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_signals_are_the_commands_own(conman: Command, host: Container, number: signal.Signals) -> None:
+def test_signals_are_the_commands_own(host: Container, begin: facts.Begin, number: signal.Signals) -> None:
     """podman's and docker's rule: exec passes none on."""
-    command = conman.start("exec", "host", "sh", "-c", "echo up; exec sleep 1000")
+    command = begin("exec", "host", "sh", "-c", "echo up; exec sleep 1000")
     assert command.stdout is not None and command.stdout.readline() == b"up\n"
     command.send_signal(number)
     command.communicate(timeout=LONG)
@@ -112,8 +113,8 @@ def test_signals_are_the_commands_own(conman: Command, host: Container, number: 
 # Many.
 
 
-def test_twenty_at_once(conman: Command, host: Container) -> None:
-    commands = [conman.start("exec", "host", "sh", "-c", f"echo {number}; exit {number}") for number in range(20)]
+def test_twenty_at_once(conman: Command, host: Container, begin: facts.Begin) -> None:
+    commands = [begin("exec", "host", "sh", "-c", f"echo {number}; exit {number}") for number in range(20)]
     for number, command in enumerate(commands):
         out, err = command.communicate(timeout=LONG)
         assert (command.returncode, out, err) == (number, b"%d\n" % number, b"")
@@ -151,3 +152,20 @@ def test_one_whose_command_was_killed_before_it_said_so_is_found_by_its_pid_file
     assert (session.refresh().state, session.pid) == ("running", pid)
     session.kill(15)
     assert session.wait(cancel=patient()) == 143
+
+
+def test_while_the_runtime_is_still_there_it_is_not_taken_for_the_shim(conman: Command, library: Conman, host: Container) -> None:
+    seconds = facts.token()
+    session = host.exec_detached(shell(f"sh -c 'sleep {seconds}; :'; :"))
+    process, shim = session.pid, session._row.shim_pid
+    file = files(conman, session) / "pid"
+    with library.containers._context.index.write() as connection:
+        connection.execute("UPDATE exec_sessions SET state = 'starting', pid = 0, pid_start = 0, shim_pid = 0, shim_start = 0, "
+                           "owner_pid = 1, owner_start = 1 WHERE id = ?", (session.id,))
+    (inner,) = facts.until(lambda: facts.running("sleep", seconds))
+    file.write_text(str(inner))  # its parent leads no session, as the runtime does not
+    assert (session.refresh().state, session._row.shim_pid) == ("created", 0)
+    file.write_text(str(process))
+    assert (session.refresh().state, session._row.shim_pid) == ("running", shim)
+    session.kill()
+    assert session.wait(cancel=patient()) == 137

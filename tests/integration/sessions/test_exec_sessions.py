@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from conman_kernel import Cancel, Conman, Container, ExecOptions, ExecSession
+from conman_kernel.containers.execs import ending
 from conman_kernel.containers.session import SocketSession
 from conman_kernel.errors import (
     CommandNotExecutable,
@@ -27,6 +28,7 @@ from conman_kernel.errors import (
 from conman_kernel.slots.attach import End, Outcome, Output
 from conman_kernel.testing.command import Command
 
+from . import facts
 from .exec_facts import LONG, files, gone, only, patient, shell
 
 
@@ -209,8 +211,8 @@ def test_a_wait_ends_by_its_deadline_and_the_process_goes_on(host: Container) ->
     assert session.wait(cancel=patient()) == 137
 
 
-def test_a_wait_wakes_although_who_started_it_does_not_clean_up(conman: Command, host: Container) -> None:
-    starter = conman.start("exec", "host", "sh", "-c", "echo up; read x </dev/zero; exit 5")
+def test_a_wait_wakes_although_who_started_it_does_not_clean_up(host: Container, begin: facts.Begin) -> None:
+    starter = begin("exec", "host", "sh", "-c", "echo up; read x </dev/zero; exit 5")
     assert starter.stdout is not None and starter.stdout.readline() == b"up\n"
     session = only(host)
     starter.send_signal(signal.SIGSTOP)
@@ -219,6 +221,23 @@ def test_a_wait_wakes_although_who_started_it_does_not_clean_up(conman: Command,
     starter.send_signal(signal.SIGCONT)
     assert (starter.communicate(timeout=LONG)[1], starter.returncode) == (b"", 143)
     assert host.execs() == []
+
+
+def test_a_wait_that_looks_just_before_the_end_wakes_too(conman: Command, host: Container, begin: facts.Begin,
+                                                         monkeypatch: pytest.MonkeyPatch) -> None:
+    """No exit file yet, and then nobody who could be joined; and the shim stays for as long as who started it."""
+    starter = begin("exec", "host", "sh", "-c", "echo up; read x </dev/zero; exit 5")
+    assert starter.stdout is not None and starter.stdout.readline() == b"up\n"
+    session = only(host)
+    starter.send_signal(signal.SIGSTOP)
+    session.kill(15)
+    facts.until((files(conman, session) / "exit").exists)
+    real, looks = ending.status_of, iter([True])
+    monkeypatch.setattr(ending, "status_of", lambda context, row: None if next(looks, False) else real(context, row))
+    assert session.wait(cancel=Cancel(10.0)) == 143
+    assert next(looks, None) is None
+    starter.send_signal(signal.SIGCONT)
+    assert (starter.communicate(timeout=LONG)[1], starter.returncode) == (b"", 143)
 
 
 def test_watch_is_readable_at_the_end_and_not_before(host: Container) -> None:

@@ -17,7 +17,6 @@ from . import facts
 
 LINE = b"x" * 79 + b"\n"
 FLOOD = f"yes {'x' * 79} | head -c {{}}"
-ENDLESS = "i=0; while :; do echo $i; i=$((i+1)); done"
 
 
 def log_path(conman: Command, name: str) -> Path:
@@ -91,15 +90,16 @@ def _follow(conman: Command, name: str, *options: str) -> tuple[str, int, int]:
     process = subprocess.Popen(conman.argv("logs", "-f", *options, name), env=conman.environ, stdout=subprocess.PIPE)
     assert process.stdout is not None
     digest = hashlib.sha256()
-    length = 0
+    length = most = 0
     while data := process.stdout.read(1 << 18):
         digest.update(data)
         length += len(data)
-    process.stdout.close()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0
-    return digest.hexdigest(), length, usage.ru_maxrss >> 10
+        try:  # what wait4(2) tells begins with the memory of who forked it
+            most = max(most, facts.memory_kib(process.pid, "VmHWM"))
+        except StopIteration:
+            continue  # it has written its last and is gone
+    assert facts.finish(process) == 0 and most
+    return digest.hexdigest(), length, most >> 10
 
 
 def _wanted(size: int) -> str:

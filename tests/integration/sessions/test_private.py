@@ -228,12 +228,15 @@ def test_what_lies_for_sessions_is_bounded(library: Conman, conman: Command, ima
     """Eight sessions that never read while 200 MB come out: at most their queues, a MiB each, lie in the shim."""
     gone.append("loud")
     conman.ok("run", "-d", "-i", "--name", "loud", "--log-driver", "none", image, "sh", "-c",
-              "read x; head -c 200000000 /dev/zero; echo done; read x")
-    shim = facts.shim_of(facts.pid_of(conman, "loud"))
+              "read x; head -c 200000000 /dev/zero; echo done; : > /over; read x")
+    pid = facts.pid_of(conman, "loud")
+    shim = facts.shim_of(pid)
     before = facts.memory_kib(shim, "VmHWM")
     container = library.containers.get("loud")
-    idle = [container.session(stdin=number == 0) for number in range(8)]
-    idle[0].send(b"go\n")
+    feeding = container.session(stdin=True, stdout=False, stderr=False)  # it stays, and so does the input
+    idle = [container.session() for _ in range(8)]
+    feeding.send(b"go\n")
+    facts.until(lambda: os.path.exists(f"/proc/{pid}/root/over"))  # whoever read before might keep up, and not be dropped
     cancel = Cancel(facts.PATIENCE)
     for session in idle:
         while not isinstance(end := session.receive(), End):
@@ -241,6 +244,7 @@ def test_what_lies_for_sessions_is_bounded(library: Conman, conman: Command, ima
         assert end.outcome is Outcome.LOST
         session.close()
     assert facts.memory_kib(shim, "VmHWM") - before < 20_000
+    feeding.close()
 
 
 def test_what_lies_for_the_foreground_is_bounded(conman: Command, image: str, gone: list[str], begin: facts.Begin) -> None:

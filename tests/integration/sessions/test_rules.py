@@ -184,10 +184,10 @@ def test_rule_5_a_shim_that_dies_is_an_error(conman: Command, image: str, gone: 
     """Proved in the same way."""
     gone.append("bereft")
     if verb == "attach":
-        conman.ok("run", "-d", "--name", "bereft", image, "sh", "-c", "while :; do echo on; sleep 0.05; done")
+        conman.ok("run", "-d", "--name", "bereft", image, "sh", "-c", "while :; do echo on || exit; sleep 0.05; done")
         client = begin("attach", "bereft")
     else:
-        client = begin("run", "--name", "bereft", image, "sh", "-c", "while :; do echo on; sleep 0.05; done")
+        client = begin("run", "--name", "bereft", image, "sh", "-c", "while :; do echo on || exit; sleep 0.05; done")
     assert client.stdout is not None and client.stderr is not None
     assert client.stdout.readline() == b"on\n"
     os.kill(facts.shim_of(facts.pid_of(conman, "bereft")), signal.SIGKILL)

@@ -43,7 +43,7 @@ def test_many_attached_to_one_at_once(conman: Command, image: str, gone: list[st
 
 # Sizes.
 
-WATCH = ("sh", "-c", 'while :; do new=$(stty size); [ "$new" = "$old" ] || echo $new; old=$new; done')
+WATCH = ("sh", "-c", 'while :; do new=$(stty size) || exit; [ "$new" = "$old" ] || echo $new; old=$new; sleep 0.01; done')
 
 
 def until_said(session: object, text: bytes) -> bytes:

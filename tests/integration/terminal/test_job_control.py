@@ -62,7 +62,7 @@ def test_the_size_changed_while_it_was_stopped(conman: Command, host: str, bash:
     bash.resize(41, 101)
     bash.type(b"fg\r")
     bash.expect(b"\nconman attach host\r\n")
-    bash.type(b"while [ \"$(stty size)\" != '41 101' ]; do :; done; echo sized''up\r")
+    bash.type(b"while [ \"$(stty size)\" != '41 101' ]; do sleep 0.02; done; echo sized''up\r")
     bash.expect(b"sizedup\r\n")
     bash.type(b"\x10\x11")
     bash.expect(b"ready> ")

@@ -48,7 +48,7 @@ def test_a_session_on_a_terminal(conman: Command, image: str, recordings: Path) 
                                   rows=31, columns=97)
     shown = screen(terminal, (b"", b"# "), (b"echo \xe2\x98\x83 sn''ow\r", "\N{SNOWMAN} snow\r\n".encode()))
     terminal.resize(40, 120)
-    shown += screen(terminal, (b"while [ \"$(stty size)\" != '40 120' ]; do :; done; echo re''sized\r", b"resized\r\n"),
+    shown += screen(terminal, (b"while [ \"$(stty size)\" != '40 120' ]; do sleep 0.02; done; echo re''sized\r", b"resized\r\n"),
                     (b"exit 3\r", b"conman: warning: "))
     assert terminal.wait() == 3
     (path,) = recordings.iterdir()

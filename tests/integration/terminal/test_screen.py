@@ -14,7 +14,7 @@ ASLEEP = b"sh -c 'echo as\"\"leep; exec sleep 1000'\r"
 
 def sized(terminal: Terminal, rows: int, columns: int) -> None:
     """Have the container's shell wait for a size."""
-    terminal.type(f"while [ \"$(stty size)\" != '{rows} {columns}' ]; do :; done; echo now''{rows}\r".encode())
+    terminal.type(f"while [ \"$(stty size)\" != '{rows} {columns}' ]; do sleep 0.02; done; echo now''{rows}\r".encode())
     terminal.expect(f"now{rows}\r\n".encode())
 
 
@@ -83,7 +83,7 @@ def test_control_keys_are_the_containers(conman: Command, host: str) -> None:
 def test_ctrl_backslash_too(conman: Command, image: str) -> None:
     terminal = conman.on_terminal("run", "--rm", "-it", image, "sh")
     terminal.expect(b"# ")
-    terminal.type(b"sh -c 'trap \"echo qu\"\"it; exit\" QUIT; echo re\"\"ady; while :; do :; done'\r")
+    terminal.type(b"sh -c 'trap \"echo qu\"\"it; exit\" QUIT; echo re\"\"ady; while :; do sleep 0.02; done'\r")
     terminal.expect(b"ready\r\n")
     terminal.type(b"\x1c")
     terminal.expect(b"quit\r\n")

@@ -49,7 +49,7 @@ def test_a_process_that_one_ends_says_so_by_its_code(conman: Command, image: str
 
 def test_attach_passes_on_what_ctrl_c_sends(conman: Command, image: str, gone: list[str], watched) -> None:
     gone.append("plain")
-    conman.ok("run", "-d", "--name", "plain", image, "sh", "-c", "trap 'echo caught' INT; while :; do echo up; sleep 0.1; done")
+    conman.ok("run", "-d", "--name", "plain", image, "sh", "-c", "trap 'echo caught' INT; while :; do echo up || exit; sleep 0.1; done")
     terminal = watched("attach", "plain")
     terminal.expect(b"up\r\n")
     terminal.type(b"\x03")
@@ -60,7 +60,7 @@ def test_attach_passes_on_what_ctrl_c_sends(conman: Command, image: str, gone: l
 
 def test_attach_without_it_ends_alone(conman: Command, image: str, gone: list[str], watched) -> None:
     gone.append("plain")
-    conman.ok("run", "-d", "--name", "plain", image, "sh", "-c", "trap 'echo caught' INT; while :; do echo up; sleep 0.1; done")
+    conman.ok("run", "-d", "--name", "plain", image, "sh", "-c", "trap 'echo caught' INT; while :; do echo up || exit; sleep 0.1; done")
     terminal = watched("attach", "--sig-proxy=false", "plain")
     terminal.expect(b"up\r\n")
     terminal.type(b"\x03")
@@ -72,7 +72,7 @@ def test_attach_without_it_ends_alone(conman: Command, image: str, gone: list[st
 def test_run_without_it_leaves_the_container(conman: Command, image: str, gone: list[str]) -> None:
     gone.append("plain")
     process = conman.start("run", "--sig-proxy=false", "--name", "plain", image, "sh", "-c",
-                           "trap 'echo caught' INT TERM; while :; do echo up; sleep 0.1; done")
+                           "trap 'echo caught' INT TERM; while :; do echo up || exit; sleep 0.1; done")
     assert line(process).startswith(b"up\n")
     process.send_signal(signal.SIGINT)
     assert ended(process) == 130
@@ -82,7 +82,7 @@ def test_run_without_it_leaves_the_container(conman: Command, image: str, gone: 
 
 def test_stopped_by_ctrl_z_the_container_goes_on(conman: Command, image: str, gone: list[str], bash) -> None:
     gone.append("plain")
-    bash.type(f"conman run --name plain {image} sh -c 'while :; do echo up; sleep 0.1; done'\r".encode())
+    bash.type(f"conman run --name plain {image} sh -c 'while :; do echo up || exit; sleep 0.1; done'\r".encode())
     bash.expect(b"\nup\r\n")
     bash.type(b"\x1a")
     bash.expect(b"ready> ")

@@ -28,7 +28,7 @@ ROWS = (row(1, "aa", "697b", labels={"k": "v", "e": ""}), row(2, "bb", "f1f5", l
 
 
 def names(*filters: tuple[str, str], over: Sequence[ContainerRow] = ROWS) -> str:
-    test = build(filters, all_rows=over, state_of=lambda r: r.state,
+    test = build(filters, all_rows=over,
                  images_of=lambda name: frozenset({"1" * 64} if name in ("bb", "111") else ()))
     return " ".join(r.name for r in over if test(r))
 
@@ -75,11 +75,6 @@ def test_filters(filters: Sequence[tuple[str, str]], expected: str) -> None:
 
 def test_a_name_wins_over_the_beginning_of_an_id() -> None:
     assert names(("before", "aa")) == "" and names(("since", "aa")) == "bb cc tt uu"
-
-
-def test_the_state_that_a_person_is_shown_counts() -> None:
-    test = build([("status", "exited")], all_rows=ROWS, state_of=lambda r: "exited", images_of=lambda name: frozenset())
-    assert all(test(r) for r in ROWS)
 
 
 @pytest.mark.parametrize(("key", "value", "kind", "words"), [

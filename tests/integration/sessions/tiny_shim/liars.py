@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-
-import tiny_shim  # type: ignore[import-not-found]  # it lies beside this program
+import tiny_shim
 
 
-class WrongFrame(tiny_shim.Shim):  # type: ignore[misc]
+class WrongFrame(tiny_shim.Shim):
     """Says another exit code in the frame `exited` than in the exit file."""
 
-    def say_exited(self, session: tiny_shim.Session) -> None:
-        session.say(0x85, b"\x63")
-        session.closing = True
+    def say_exited(self, s: tiny_shim.Session) -> None:
+        s.say(0x85, b"\x63")
+        s.closing = True
 
 
-class Closer(tiny_shim.Shim):  # type: ignore[misc]
+class Closer(tiny_shim.Shim):
     """Closes a session that feeds it, without a word, while the process goes on."""
 
     def serve(self, s: tiny_shim.Session) -> None:
@@ -29,4 +26,5 @@ class Closer(tiny_shim.Shim):  # type: ignore[misc]
             super().serve(s)
 
 
-tiny_shim.begin({"frame": WrongFrame, "close": Closer}[sys.argv[1]])
+if __name__ == "__main__":
+    tiny_shim.begin({"frame": WrongFrame, "close": Closer}[sys.argv[1]])
