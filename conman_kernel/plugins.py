@@ -186,6 +186,10 @@ class Plugins:
     def _not_installed(self, group: str, name: str) -> PluginNotInstalled:
         import difflib
 
+        others = [e.group for e in self._discovery.entries if e.name == name]
+        if others:
+            return PluginNotInstalled(f"{name} is a plugin of {' and '.join(others)}, not of {group}", slot=group, plugin=name,
+                                      hint="conman plugin ls")
         known = sorted({e.name for e in self._discovery.entries if e.group == group or group == "any slot"})
         near = difflib.get_close_matches(name, known, 1, 0.6)
         hint = f"did you mean {near[0]}? Otherwise: " if near else ""

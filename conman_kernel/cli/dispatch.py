@@ -36,8 +36,11 @@ def dispatch(argv: Sequence[str], shim: Shim | None = None) -> int:
 
             return complete(os.environ["_CONMAN_COMPLETE"])
         return _dispatch(list(argv), shim)
-    except BrokenPipeError:
-        return BROKEN_PIPE
+    except BrokenPipeError as error:
+        if not error.filename:
+            return BROKEN_PIPE
+        out.error_text(f"Error: {_of(error)}\n")
+        return 125
     except ConmanError as error:
         if debug:
             import traceback
@@ -48,8 +51,7 @@ def dispatch(argv: Sequence[str], shim: Shim | None = None) -> int:
     except OSError as error:
         if debug:
             raise
-        name = f"{error.filename}: " if error.filename else ""
-        out.error_text(f"Error: {name}{error.strerror or error}\n")
+        out.error_text(f"Error: {_of(error)}\n")
         return 125
     except Exception as error:
         if debug:
@@ -60,6 +62,13 @@ def dispatch(argv: Sequence[str], shim: Shim | None = None) -> int:
     finally:
         if shim is not None:
             shim.close()  # once more where a context had it, which does nothing
+
+
+def _of(error: OSError) -> str:
+    """What failed, and why."""
+    doing = "write " if error.filename in out.STREAMS else ""
+    name = f"{doing}{error.filename}: " if error.filename else ""
+    return f"{name}{error.strerror or error}"
 
 
 def _debugging(argv: Sequence[str]) -> bool:

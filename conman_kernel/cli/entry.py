@@ -35,12 +35,13 @@ def main() -> None:
 
 def _open_standard_descriptors() -> None:
     """A descriptor that the caller closed (``<&-``) would be given to the next file or socket, and be read or written as
-    standard input or output."""
+    standard input or output. As input it has ended; as output it fails where it is used, as a closed one does; what is said on
+    standard error nobody wants to hear."""
     for fd in (0, 1, 2):
         try:
             os.fstat(fd)
         except OSError:
-            os.set_inheritable(os.open("/dev/null", os.O_RDWR), True)
+            os.set_inheritable(os.open("/dev/null", os.O_RDWR if fd == 2 else os.O_RDONLY), True)
 
 
 def run(argv: list[str]) -> int:
@@ -78,4 +79,9 @@ def _version() -> int:
         os.write(1, f"conman version {VERSION}\n".encode("ascii"))
     except BrokenPipeError:
         return 141
+    except OSError as error:
+        from .out import STREAMS, error_text
+
+        error_text(f"Error: write {STREAMS[1]}: {error.strerror}\n")
+        return 125
     return 0

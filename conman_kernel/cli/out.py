@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ..errors import ConmanError
 
+STREAMS = ("/dev/stdin", "/dev/stdout", "/dev/stderr")
+"""What the standard descriptors are called in messages, here and by :mod:`conman_kernel.support.joined.sink`."""
+
 
 def write(data: str | bytes, fd: int = 1) -> None:
     """Write all of it.
 
     :raises BrokenPipeError: nobody reads; the dispatcher ends the command quietly.
+    :raises OSError: another failure (a full disk, a closed descriptor), which names the stream.
     """
     rest = memoryview(data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data)
     while rest:
@@ -24,6 +28,11 @@ def write(data: str | bytes, fd: int = 1) -> None:
             poll = select.poll()
             poll.register(fd, select.POLLOUT)
             poll.poll()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            error.filename = STREAMS[fd]
+            raise
 
 
 def line(text: str) -> None:

@@ -70,9 +70,11 @@ def one(conman: Conman, values: Values, *, missing: str) -> Container:
     """The container that the first argument names, or the newest with ``--latest``.
 
     :raises NotFound: there is none.
-    :raises InvalidInput: nothing is named.
+    :raises InvalidInput: nothing is named, or ``--latest`` and a name together.
     """
     if values.flag("latest"):
+        if values.arguments:
+            raise InvalidInput("--latest and containers cannot be used together")
         return _latest(conman)[0]
     if not values.arguments:
         raise InvalidInput(missing)

@@ -17,7 +17,7 @@ def open_pipes(stdin: int, stdout: int, stderr: int) -> tuple[int, int, int]:
 
     :param stdin: read from; ``stdout``, ``stderr``: written to; -1: there is none.
     :returns: new descriptors, close-on-exec, to be closed with :func:`close_pipes`; -1 where it is no pipe, or cannot be opened
-        (another user's; a pipe that nobody reads any more).
+        (another user's).
     """
     found: list[int] = []
     for fd, access in zip((stdin, stdout, stderr), _ACCESS):

@@ -22,8 +22,8 @@ _TURN = 64
 
 
 def _run(context: Context, values: Values) -> int:
-    since = _time(values.text("since"), ahead=False) if values.given("since") else None
-    until = _time(values.text("until"), ahead=True) if values.given("until") else None
+    since = _time(values.text("since"), ahead=False) if values.text("since") else None
+    until = _time(values.text("until"), ahead=True) if values.text("until") else None
     tail = values.integer("tail")
     found = targets(context.conman(), values, missing="specify at least one container name or ID to log")
     follow = values.flag("follow")

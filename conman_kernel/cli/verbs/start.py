@@ -36,6 +36,8 @@ def _start(context: Context, values: Values) -> int:
     container = found[0].container
     joined = Streams(stdin=0 if values.flag("interactive") else -1, stdout=1, stderr=2,
                      detach_keys=streams.detach_keys(conman, values), forward_signals=values.flag("sig-proxy"))
+    if container.state == "running":
+        return streams.exit_code(container.join(joined, cancel=context.cancel))
     return streams.exit_code(container.start_attached(joined, cancel=context.cancel))
 
 

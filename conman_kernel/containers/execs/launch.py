@@ -53,6 +53,9 @@ def launch(context: Context, row: ContainerRow, id: str, options: ExecOptions, s
     except (NotFound, InvalidInput) as error:
         error.exit_code = CommandNotFound.exit_code if options.command[:1] == ("",) else EXIT_REFUSED
         raise
+    if options.terminal and any(size):
+        # The shim sets it, too; but an exec waits for nobody: its first instruction may come before that.
+        document["consoleSize"] = {"height": size[0], "width": size[1]}
     folder = folder_of(context, row.id, id)
     context.layout.ensure(folder)
     with open(folder + "/process.json", "w", encoding="utf-8") as stream:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
 
 _SAFE = 4096
 """What a blocking pipe that polls writable is sure to take (PIPE_BUF)."""
+
+_NAMES = {1: "/dev/stdout", 2: "/dev/stderr"}
 
 
 class Sink:
@@ -17,7 +20,7 @@ class Sink:
     opened once more for ourselves; a regular file never blocks; what cannot be reopened (a socket, another user's
     pipe) is written in pieces that a writable descriptor takes at once.
 
-    :param fd: the descriptor, or -1 to discard.
+    :param fd: the descriptor, or -1 to discard. One that is not open for writing is refused when there is something to write.
     """
 
     def __init__(self, fd: int) -> None:
@@ -25,8 +28,9 @@ class Sink:
         self._own = False
         self._piece = _SAFE
         self._pending = memoryview(b"")
-        if fd < 0:
-            return
+        self._name = _NAMES.get(fd, f"/dev/fd/{fd}")
+        if fd < 0 or fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            return  # a file opened once more could be written where this descriptor may not
         kind = os.fstat(fd).st_mode
         if stat.S_ISREG(kind):
             self._piece = 1 << 30
@@ -80,10 +84,15 @@ class Sink:
         """A terminal that is gone takes nothing more: the rest is discarded, and SIGHUP says what comes of the session.
 
         :raises BrokenPipeError: nobody reads the pipe or socket any more.
-        :raises OSError: another failure (a full disk), which the caller has to hear.
+        :raises OSError: another failure (a full disk, a descriptor that is closed or only for reading), which the caller has to
+            hear; it names the stream.
         """
         if error.errno == errno.ECONNRESET:
             raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from error
+        if error.errno == errno.EBADF:  # nobody will ever read what is written here; the words say why
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EBADF), self._name) from error
         if error.errno not in (errno.EIO, errno.ENXIO):
+            if error.errno != errno.EPIPE:
+                error.filename = self._name
             raise error
         self.close()

@@ -36,7 +36,7 @@ async def serve(addresses: list[str], *, remote: bool) -> None:
 
 def main() -> None:
     """Parse the command line and serve."""
-    parser = argparse.ArgumentParser(prog="session_server", description=__doc__)
+    parser = argparse.ArgumentParser(prog="session_server", description="Containers' sessions by Docker's API.")
     parser.add_argument("addresses", nargs="+", metavar="ADDRESS", help="unix:///path/to.sock or tcp://127.0.0.1:2375")
     parser.add_argument("--remote", action="store_true",
                         help="also listen on an address that other machines reach: whoever connects is root here")

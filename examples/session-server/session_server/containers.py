@@ -6,7 +6,7 @@ import asyncio
 import json
 
 from conman_kernel import Container, aio
-from conman_kernel.errors import ConmanError, RuntimeFailed
+from conman_kernel.errors import ConmanError, NotFound, RuntimeFailed
 
 from . import documents, words
 from .api import Server, while_there
@@ -128,6 +128,8 @@ async def wait(server: Server, connection: Connection, request: Request, name: s
     try:
         # Of a container that removes itself this is after its removal.
         answer: dict[str, object] = {"StatusCode": await while_there(connection, aio.wait(container))}
+    except NotFound:
+        answer = {"StatusCode": 125}  # removed and never ran: what was wrong is its start's to say
     except ConmanError as error:
         answer = {"StatusCode": 125, "Error": {"Message": str(error)}}
     await connection.piece(json.dumps(answer).encode() + b"\n")

@@ -85,10 +85,10 @@ def test_an_attach_killed_in_the_middle_is_not_noticed(conman: Command, library:
     attach.stdin.write(b"1\n" * 100)
     attach.stdin.flush()
     records(attach.stdout, 50)
-    attach.kill()
-    attach.wait(facts.PATIENCE)
     container = library.containers.get("calm")
-    with container.session(stdin=True, stdout=False, stderr=False) as session:
+    with container.session(stdin=True, stdout=False, stderr=False) as session:  # feeds, too: the input outlives the other
+        attach.kill()
+        attach.wait(facts.PATIENCE)
         session.send(b"last\n")
         assert container.wait(cancel=Cancel(facts.PATIENCE)) == 4
     assert conman.raw("logs", "calm").stdout.endswith(b"\n99999\n100000\n")

@@ -62,7 +62,8 @@ def test_not_installed_names_the_nearest_and_how_to_install(site: Site, plugins:
     assert caught.value.hint == "did you mean sparkling-attach? Otherwise: pip install conman-sparkling-atach"
     with pytest.raises(PluginNotInstalled) as caught:
         plugins().get(STORAGE, "sparkling-attach")
-    assert caught.value.hint == "pip install conman-sparkling-attach", "one of another slot is no help"
+    assert caught.value.message == "sparkling-attach is a plugin of conman.attach, not of conman.storage"
+    assert caught.value.hint == "conman plugin ls"
     with pytest.raises(PluginNotInstalled, match="for any slot"):
         plugins().inspect("qqqqqq")
 

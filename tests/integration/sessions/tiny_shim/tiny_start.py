@@ -28,6 +28,8 @@ class Start(Loop):
 
     def prepare(self) -> None:
         stage = "lock"
+        if int(self.one(b"log_size", b"0")):
+            raise Refused("config", "this shim does not rotate logs")
         try:
             self.lock = os.open(self.one(b"lock"), os.O_RDWR | os.O_CREAT, 0o600)
             end = time.monotonic() + 0.5

@@ -185,8 +185,9 @@ class Client:
     def __init__(self, program: int, kind: str = "") -> None:
         self.program = program
         self.before = termios.tcgetattr(program)
+        # In a group of its own, which has a parent outside: in an orphaned one (CI without a terminal) nothing ever stops.
         self.process = subprocess.Popen([sys.executable, "-c", CLIENT, kind, *sys.path], stdin=program, stdout=program,
-                                        stderr=subprocess.PIPE, text=True)
+                                        stderr=subprocess.PIPE, text=True, process_group=0)
 
     def end(self) -> tuple[int, str]:
         return self.process.wait(20), self.process.communicate()[1]
