@@ -36,11 +36,8 @@ def dispatch(argv: Sequence[str], shim: Shim | None = None) -> int:
 
             return complete(os.environ["_CONMAN_COMPLETE"])
         return _dispatch(list(argv), shim)
-    except BrokenPipeError as error:
-        if not error.filename:
-            return BROKEN_PIPE
-        out.error_text(f"Error: {_of(error)}\n")
-        return 125
+    except BrokenPipeError:
+        return BROKEN_PIPE
     except ConmanError as error:
         if debug:
             import traceback

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .start import Started
 
 
-_OUTPUT_ENDS = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_OUTPUT_ENDS = (errno.EPIPE, errno.EBADF, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What a write to the caller's own descriptors may say without being a defect of the plugin."""
 
 _LAST_WORDS_SECONDS = 1.0

@@ -89,8 +89,6 @@ class Sink:
         """
         if error.errno == errno.ECONNRESET:
             raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from error
-        if error.errno == errno.EBADF:  # nobody will ever read what is written here; the words say why
-            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EBADF), self._name) from error
         if error.errno not in (errno.EIO, errno.ENXIO):
             if error.errno != errno.EPIPE:
                 error.filename = self._name

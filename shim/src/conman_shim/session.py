@@ -200,16 +200,17 @@ class Session:
             return
         try:
             self._outbox.send(head, data)
-        except (BrokenPipeError, ConnectionResetError):
-            self._unheard()
-            return
-        except OSError:
-            self.close()
+        except OSError as error:
+            self._unheard(error)
             return
         self._watch()
 
-    def _unheard(self) -> None:
-        """The peer has left. What it said before, a detach maybe, is still to be read; then comes the end."""
+    def _unheard(self, error: OSError) -> None:
+        """It cannot be told any more. Where the peer has left, what it said before, a detach maybe, is still to be read; then the
+        end comes."""
+        if not isinstance(error, (BrokenPipeError, ConnectionResetError)):
+            self.close()
+            return
         self._deaf = True
         self._outbox.clear()
         self._watch()
@@ -234,11 +235,8 @@ class Session:
     def _write(self) -> None:
         try:
             self._outbox.flush()
-        except (BrokenPipeError, ConnectionResetError):
-            self._unheard()
-            return
-        except OSError:
-            self.close()
+        except OSError as error:
+            self._unheard(error)
             return
         self._watch()
         if self._finished and not self._last and self._outbox.empty:

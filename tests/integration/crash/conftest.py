@@ -19,19 +19,6 @@ MEMORY = "/dev/shm"
 INJECT = Path(__file__).with_name("inject")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "stress: a long version, run only where -m names it")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Long versions are left out, not skipped, unless they are asked for."""
-    if "stress" in config.option.markexpr:
-        return
-    long = [item for item in items if item.get_closest_marker("stress")]
-    items[:] = [item for item in items if item not in long]
-    config.hook.pytest_deselected(items=long)
-
-
 class Store:
     """One store with an image, and what it looks like when nothing is going on."""
 
