@@ -2,7 +2,8 @@
 
 What it accepts and how it reads doubtful archives follows Go's ``archive/tar``, because that is what other container
 engines read layers with: global PAX headers are ignored, data of header-only types is not there whatever their size
-field says, one zero block at the very end is enough.
+field says, one zero block at the very end is enough, or none, a GNU long name counts for more than a PAX one, and an
+extended header that nothing follows means nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from typing import Iterator, Mapping
 
 from .failure import Refused, show
-from .header import BLOCK, FIELDS, Numbers, checksum_agrees, parse_decimal, parse_records, parse_time
+from .header import BLOCK, FIELDS, MAX_SECONDS, Numbers, checksum_agrees, parse_decimal, parse_records, parse_time
 from .source import Source
 from .sparse import Segment, check, from_blocks, from_data, from_records
 
@@ -18,7 +19,6 @@ REGULAR, LINK, SYMLINK, CHARACTER, BLOCK_DEVICE, FOLDER, FIFO = b"0", b"1", b"2"
 _KINDS = frozenset((REGULAR, LINK, SYMLINK, CHARACTER, BLOCK_DEVICE, FOLDER, FIFO))
 _XATTR = b"SCHILY.xattr."
 _ZEROS = bytes(BLOCK)
-_MAX_SECONDS = 1 << 52
 _MAX_ID = (1 << 32) - 2
 
 
@@ -78,12 +78,8 @@ class Archive:
         records: list[tuple[bytes, bytes]] = []
         long_name = long_link = b""
         while True:
-            self._skip(self._left + self._padding)
-            self._left = self._padding = 0
-            block = self._block()
+            block = self._block() if self._pass_by() else None
             if block is None:
-                if records or long_name or long_link:
-                    raise Refused("the layer's archive ends after an extended header")
                 return None
             kind = block[156:157]
             if kind == b"x":
@@ -122,6 +118,18 @@ class Archive:
         self._at = 0
         if not self._chunk:
             raise Refused("the layer's archive ends early")
+
+    def _pass_by(self) -> bool:
+        """Go behind the entry; False where the archive ends with its data, before or within the padding."""
+        self._skip(self._left)
+        left, self._left, self._padding = self._padding, 0, 0
+        while left:
+            if self._at_end():
+                return False
+            part = min(left, len(self._chunk) - self._at)
+            self._at += part
+            left -= part
+        return True
 
     def _skip(self, count: int) -> None:
         while count:
@@ -183,16 +191,17 @@ class Archive:
         name = name.split(b"\0", 1)[0]
         if magic[:6] == b"ustar\0" and prefix[0]:
             name = prefix.split(b"\0", 1)[0] + b"/" + name
-        entry.name = long_name or name
-        entry.link = long_link or link.split(b"\0", 1)[0]
+        entry.name = name
+        entry.link = link.split(b"\0", 1)[0]
         entry.mode, entry.uid, entry.gid = number[mode] & 0o7777, number[uid], number[gid]
         entry.size = number[size]
         seconds = number[mtime]
-        entry.mtime = max(-_MAX_SECONDS, min(_MAX_SECONDS, seconds)) * 1_000_000_000
+        entry.mtime = max(-MAX_SECONDS, min(MAX_SECONDS, seconds)) * 1_000_000_000
         entry.major = entry.minor = 0
         entry.xattrs, entry.segments = {}, None
         if records:
             self._apply(entry, records)
+        entry.name, entry.link = long_name or entry.name, long_link or entry.link
         if kind in (b"\0", b"7"):
             kind = FOLDER if kind == b"\0" and entry.name.endswith(b"/") else REGULAR
         if kind in (CHARACTER, BLOCK_DEVICE):

@@ -14,6 +14,8 @@ from .failure import NeedsParent, Refused, show
 
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _KEPT_OPEN = 300
+_KEPT_NAMES = 4096
+_KEPT_TIMES = 8192
 _MAX_LINKS = 40
 
 
@@ -56,9 +58,31 @@ class Beneath:
         self._by_path: dict[bytes, Folder] = {}
 
     def tidy(self) -> None:
-        """Close folders where many are open. Those found before are invalid afterwards."""
+        """Close folders where many are open, and forget what is known of many. Those found before are invalid afterwards."""
+        if len(self.times) > _KEPT_TIMES:
+            self.settle()
+        elif len(self._by_path) > _KEPT_OPEN or len(self._by_name) > _KEPT_NAMES:
+            self.forget()
+
+    def settle(self) -> None:
+        """Give every folder the mtime it is to have. One that is opened again has it, and will end with it again: so no more
+        need be remembered than what is worked on."""
+        self.forget()
+        for path in sorted(self.times, reverse=True):
+            if path:
+                where, _, base = path.rpartition(b"/")
+                when = self.times[path]
+                os.utime(base, ns=(when, when), dir_fd=self._only(where).fd, follow_symlinks=False)
+        when = self.times[b""]
+        os.utime(self.root.fd, ns=(when, when))
+        self.forget()
+        self.times = {b"": when}
+
+    def _only(self, path: bytes) -> Folder:
+        """Open a folder, and close others where many are open."""
         if len(self._by_path) > _KEPT_OPEN:
             self.forget()
+        return self.reopen(path)
 
     def forget(self) -> None:
         """Close everything but the root: after a folder or symlink was removed, and at the end."""
@@ -79,15 +103,13 @@ class Beneath:
 
         :param make: folders that are not there are made, 0755 and of the epoch, as they are nowhere described;
             otherwise None is returned.
-        :raises Refused: it leaves the root, is too deep, or something on the way is no folder.
+        :raises Refused: it is too deep, or something on the way is no folder.
         """
         found = self._by_name.get(name)
         if found is None:
             parts = self.parts(name)
             if len(parts) >= self._depth:
                 raise Refused(f"what lies in {show(name)} has more than {self._depth} components")
-            if any(part.startswith(b".wh.") for part in parts):
-                raise Refused(f"{show(name)} is a folder with a name reserved for whiteouts")
             found = self._walk(self.root, parts, make, [0])
             if found is not None:
                 self._by_name[name] = found
@@ -104,13 +126,11 @@ class Beneath:
         return found
 
     def parts(self, name: bytes) -> list[bytes]:
-        """The components of a raw name, cleaned lexically."""
+        """The components of a raw name, cleaned lexically; ``..`` stops at the root, as with other engines."""
         parts: list[bytes] = []
         for part in name.split(b"/"):
             if part == b"..":
-                if not parts:
-                    raise Refused(f"{show(name)} leaves the layer's root")
-                parts.pop()
+                del parts[-1:]
             elif part not in (b"", b"."):
                 parts.append(part)
         return parts

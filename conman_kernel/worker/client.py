@@ -1,41 +1,58 @@
-"""The kernel's side of a worker: start it, hand over descriptors, follow it, kill it, and read how it ended.
-
-One process per job. The request is one JSON line on its stdin, which stays open: its end tells the worker that the
-caller is gone. Answers are JSON lines on its stdout: any number of ``{"progress": n}``, then one ``{"result": {...}}``
-or ``{"error": {"type", "message", "hint"}}``. What it writes to stderr is shown when it dies without an answer.
-"""
+"""The kernel's side of a worker: jobs as typed calls. How they reach the worker's process is in :mod:`.process`."""
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from typing import TYPE_CHECKING, Callable
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Callable, Iterator, Mapping
 
 from .. import errors
 from ..cancel import Cancel
-from ..trace import trace
-from .jobs import UnpackRequest, UnpackResult
+from .jobs import (
+    Change,
+    ChangesRequest,
+    InflateRequest,
+    InflateResult,
+    PackRequest,
+    PackResult,
+    UnpackRequest,
+    UnpackResult,
+)
 
 if TYPE_CHECKING:
-    from subprocess import Popen
-
-_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-_PROGRAM = ("import sys; sys.path[:0] = [sys.argv.pop()]; sys.path += [p for p in (sys.argv.pop(),) if p]; "
-            "from conman_kernel.worker.program import main; main()")
-_STDERR_KEPT = 8192
+    from .process import WorkerProcess
 
 
 class Worker:
-    """Starts a worker per call. Holds nothing; usable from several threads at once.
+    """Starts a process per call; usable from several threads at once. Within :meth:`kept` one process does many calls.
 
     :param python: the interpreter that runs the worker; by default the caller's own.
     """
 
-    __slots__ = ("_python",)
+    __slots__ = ("_keeps", "_process", "_python")
 
     def __init__(self, python: str = "") -> None:
         self._python = python or sys.executable
+        self._keeps = False
+        self._process: WorkerProcess | None = None
+
+    @contextmanager
+    def kept(self) -> Iterator[Worker]:
+        """A worker for one thread at a time whose process starts now and does call after call, until the block ends.
+
+        A call that fails or is cancelled ends the process, and the next one starts another: nothing is handed on.
+
+        :raises Unavailable: it cannot be started.
+        """
+        worker = Worker(self._python)
+        worker._keeps = True
+        worker._process = worker._start()
+        try:
+            yield worker
+        finally:
+            if worker._process is not None:
+                worker._process.close()
 
     def unpack(self, request: UnpackRequest) -> UnpackResult:
         """Write a layer beneath a folder and tell its diffID. The caller compares that with the image's config.
@@ -47,97 +64,101 @@ class Worker:
         if request.whiteouts.value == "applied" and not (request.merged or request.base):
             raise errors.InvalidInput("a layer with applied whiteouts needs the tree below it (merged or base)")
         job: dict[str, object] = {
-            "job": "unpack", "blob": request.blob_fd, "target": request.target_fd, "media_type": request.media_type,
+            "job": "unpack", "media_type": request.media_type,
             "whiteouts": request.whiteouts.value, "merged": request.merged, "base": request.base,
             "limits": request.limits._asdict(), "progress": request.progress is not None,
         }
-        answer = self._run(job, (request.blob_fd, request.target_fd), request.cancel, request.progress)
+        fds = {"blob": request.blob_fd, "target": request.target_fd}
+        answer = self._run(job, fds, request.cancel, request.progress)
         return UnpackResult(
             diff_id=str(answer["diff_id"]), size=_int(answer["size"]), entries=_int(answer["entries"]),
             needs_parent=bool(answer["needs_parent"]), why=str(answer["why"]),
             xattrs_dropped=_int(answer["xattrs_dropped"]),
         )
 
-    def _run(self, job: dict[str, object], fds: tuple[int, ...], cancel: Cancel,
+    def pack(self, request: PackRequest) -> PackResult:
+        """Write a layer's tar of a folder, with both digests. The same trees give the same tar.
+
+        :raises InvalidInput: an unknown compression, or an entry that no layer can hold (``.wh.`` in front of its name, a path
+            that is too long).
+        :raises InvalidState: with ``OVERLAY``: a part of the layer lies in others (redirect_dir, metacopy). Nothing was written
+            then; mount both trees and compare them with ``APPLIED``.
+        :raises Unavailable: no space, an I/O error, nobody reads the pipe, or zstd without a package for it.
+        :raises Cancelled, DeadlineExceeded: by ``request.cancel``; the worker is dead by then.
+        """
+        if request.compression not in ("none", "gzip", "zstd"):
+            raise errors.InvalidInput(f"no layer is compressed with {request.compression!r}", hint="none, gzip or zstd")
+        job: dict[str, object] = {
+            "job": "pack", "form": request.form.value, "compression": request.compression, "exclude": request.exclude,
+            "plain": request.plain, "progress": request.progress is not None,
+        }
+        fds = _pair(request.upper_fd, request.lower_fd, request.out_fd)
+        answer = self._run(job, fds, request.cancel, request.progress)
+        return PackResult(
+            digest=str(answer["digest"]), size=_int(answer["size"]), diff_id=str(answer["diff_id"]),
+            tar_size=_int(answer["tar_size"]), entries=_int(answer["entries"]), skipped=_int(answer["skipped"]),
+        )
+
+    def changes(self, request: ChangesRequest) -> tuple[Change, ...]:
+        """Tell what differs, in the order of the paths' bytes, a folder before what lies in it; the root itself is not told.
+
+        :raises InvalidState, Unavailable, Cancelled, DeadlineExceeded: as in :meth:`pack`.
+        """
+        out = os.memfd_create("conman-changes", os.MFD_CLOEXEC)
+        with open(out, "rb") as listed:
+            job: dict[str, object] = {"job": "changes", "form": request.form.value, "exclude": request.exclude}
+            self._run(job, _pair(request.upper_fd, request.lower_fd, out), request.cancel, None)
+            listed.seek(0)
+            lines = listed.read().split(b"\0")[:-1]
+        return tuple(Change(chr(line[0]), os.fsdecode(line[1:])) for line in lines)
+
+    def inflate(self, request: InflateRequest) -> InflateResult:
+        """Write a layer's uncompressed tar and tell its diffID. What is in the tar is not looked at.
+
+        :raises InvalidInput: the stream is broken or over the limit. :raises Unavailable: as in :meth:`unpack`.
+        :raises Cancelled, DeadlineExceeded: by ``request.cancel``; the worker is dead by then.
+        """
+        job: dict[str, object] = {"job": "inflate", "size": request.limits.size, "progress": request.progress is not None}
+        answer = self._run(job, {"blob": request.blob_fd, "out": request.out_fd}, request.cancel, request.progress)
+        return InflateResult(diff_id=str(answer["diff_id"]), size=_int(answer["size"]))
+
+    def _run(self, job: Mapping[str, object], fds: Mapping[str, int], cancel: Cancel,
              progress: Callable[[int], None] | None) -> dict[str, object]:
+        """Have a job done; ``fds`` are descriptors by the name under which the job finds its own in the worker."""
         cancel.check()
-        process = self._start(json.dumps(job).encode() + b"\n", fds, str(job["job"]))
+        process, self._process = self._process, None
+        if process is None or not process.alive:
+            process = self._start()
         try:
-            answer, complaint = _follow(process, cancel, progress)
-            status = process.wait()
-            trace("exec", f"{process.pid}: exit status {status}")
+            return process.do(job, fds, cancel, progress)
         finally:
-            if process.returncode is None:
-                process.kill()
-                process.wait()
-            for pipe in (process.stdin, process.stdout, process.stderr):
-                if pipe is not None:
-                    pipe.close()
-        result = answer.get("result")
-        if isinstance(result, dict):
-            return result
-        error = answer.get("error")
-        if isinstance(error, dict):
-            raise _typed(error)
-        raise errors.Unavailable(f"the worker died in job {job['job']!r} with status {status}: "
-                                 f"{complaint.strip() or 'it said nothing'}")
-
-    def _start(self, line: bytes, fds: tuple[int, ...], job: str) -> Popen[bytes]:
-        import subprocess
-
-        pipe = subprocess.PIPE
-        argv = [self._python, "-I", "-S", "-c", _PROGRAM, "conman-worker", job, _accelerator(), _ROOT]
-        try:
-            process = subprocess.Popen(argv, bufsize=0, stdin=pipe, stdout=pipe, stderr=pipe, pass_fds=fds,
-                                       cwd="/", start_new_session=True)
-        except OSError as error:
-            raise errors.Unavailable(f"cannot start a worker with {self._python}: {error.strerror}") from error
-        assert process.stdin is not None
-        trace("exec", f"{process.pid}: worker {job}")
-        try:
-            process.stdin.write(line)
-        except BrokenPipeError:  # it died at once: its stderr says why, and _follow reads that
-            return process
-        return process
-
-
-def _follow(process: Popen[bytes], cancel: Cancel,
-            progress: Callable[[int], None] | None) -> tuple[dict[str, object], str]:
-    """Read both pipes to their ends; returns the last answer and the tail of stderr."""
-    assert process.stdout is not None and process.stderr is not None
-    out, err = process.stdout.fileno(), process.stderr.fileno()
-    is_open, pending, complaint = {out, err}, b"", b""
-    answer: dict[str, object] = {}
-    while is_open:
-        for fd in cancel.wait_readable(*is_open):
-            data = os.read(fd, 65536)
-            if not data:
-                is_open.discard(fd)
-            elif fd == err:
-                complaint = (complaint + data)[-_STDERR_KEPT:]
+            if self._keeps and process.alive:
+                self._process = process
             else:
-                *lines, pending = (pending + data).split(b"\n")
-                for line in lines:
-                    message = json.loads(line)
-                    if "progress" not in message:
-                        answer = message
-                    elif progress is not None:
-                        progress(int(message["progress"]))
-    return answer, complaint.decode("utf-8", "replace")
+                process.close()
+
+    def _start(self) -> WorkerProcess:
+        from .process import WorkerProcess
+
+        return WorkerProcess(self._python, _packages())
 
 
-def _accelerator() -> str:
-    """The folder that holds the optional package ``isal``, where it is installed; an isolated worker cannot find it."""
+def _packages() -> str:
+    """The folders that hold the optional packages, where they are installed; an isolated worker cannot find them."""
     from importlib.machinery import PathFinder
 
-    spec = PathFinder.find_spec("isal")
-    return os.path.dirname(os.path.dirname(spec.origin)) if spec is not None and spec.origin else ""
+    found = []
+    for name, inner in (("isal", ""), ("backports", "zstd")):
+        spec = PathFinder.find_spec(name)
+        for place in (spec.submodule_search_locations or ()) if spec is not None else ():
+            folder = os.path.dirname(place)
+            if folder not in found and os.path.isdir(os.path.join(place, inner)):
+                found.append(folder)
+    return os.pathsep.join(found)
 
 
-def _typed(error: dict[str, object]) -> errors.ConmanError:
-    kind = {"InvalidInput": errors.InvalidInput, "InvalidState": errors.InvalidState, "NotFound": errors.NotFound,
-            "AlreadyExists": errors.AlreadyExists}.get(str(error.get("type")), errors.Unavailable)
-    return kind(str(error.get("message")), hint=str(error.get("hint", "")))
+def _pair(upper: int, lower: int | None, out: int) -> dict[str, int]:
+    return {"upper": upper, "out": out} if lower is None else {"upper": upper, "lower": lower, "out": out}
 
 
 def _int(value: object) -> int:

@@ -25,6 +25,10 @@ class NeedsParent(Exception):
     """The layer cannot be unpacked alone; the message says which entry and why."""
 
 
+class Unsuited(Exception):
+    """The folder cannot be read in the form that was asked for: ``InvalidState`` at the caller. Nothing was written."""
+
+
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _BAD_NAME = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EINVAL, errno.EILSEQ)
 

@@ -13,6 +13,7 @@ from .failure import Refused, show
 #: name, mode, uid, gid, size, mtime, chksum, typeflag, linkname, magic, major, minor, prefix
 FIELDS = Struct("100s8s8s8s12s12s8sc100s8s64x8s8s155s12x").unpack_from
 BLOCK = 512
+MAX_SECONDS = 1 << 52
 _ADLER = 65521
 
 
@@ -77,17 +78,20 @@ def parse_records(data: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def parse_time(value: bytes) -> int:
-    """A PAX time, decimal seconds, as nanoseconds."""
+    """A PAX time, decimal seconds with or without a sign, as nanoseconds; what no file system knows becomes the last it may."""
     whole, _, fraction = value.partition(b".")
     negative = whole.startswith(b"-")
-    if not (whole[1:] if negative else whole).isdigit() or (fraction and not fraction.isdigit()) or len(whole) > 18:
+    digits = whole[1:] if whole[:1] in (b"-", b"+") else whole
+    if not digits.isdigit() or (fraction and not fraction.isdigit()) or len(digits) > 20 or int(digits) >> 63:
         raise Refused(f"a PAX header of the layer has a time that is none: {show(value)}")
     part = int(fraction[:9].ljust(9, b"0")) if fraction else 0
-    return int(whole) * 1_000_000_000 + (-part if negative else part)
+    moment = min(int(digits), MAX_SECONDS) * 1_000_000_000 + part
+    return -moment if negative else moment
 
 
 def parse_decimal(value: bytes) -> int:
-    """A PAX number, decimal and not negative."""
+    """A PAX number, decimal and not negative; may begin with ``+``."""
+    value = value.removeprefix(b"+")
     if not value.isdigit() or len(value) > 18:
         raise Refused(f"a PAX header of the layer has a number that is none: {show(value)}")
     return int(value)

@@ -70,3 +70,93 @@ class UnpackResult(Record):
     needs_parent: bool
     why: str
     xattrs_dropped: int
+
+
+class PackRequest(Record):
+    """Write a layer's tar of a folder.
+
+    :param upper_fd: the folder that is packed (O_RDONLY | O_DIRECTORY). It may be in use: what vanishes meanwhile is left
+        out, a file that shrinks is filled with zeros, one that grows is cut.
+    :param lower_fd: what it is compared with; None packs the whole of it.
+    :param form: what ``upper_fd`` shows. ``OVERLAY``: one layer of overlayfs, to be written as it is, and ``lower_fd`` the merged
+        tree below it. ``APPLIED``: a whole tree; what is the same in ``lower_fd`` is left out, what is only there is deleted.
+        Without ``lower_fd`` both mean the same, and deletions mean nothing.
+    :param out_fd: where the (compressed) tar goes, from the current position; a file or the write end of a pipe.
+    :param compression: ``none``, ``gzip`` or ``zstd``.
+    :param exclude: paths beneath the root that are neither written nor deleted, with all in them. One with a slash at its end
+        leaves the folder itself out, but not what lies in it.
+    :param plain: an archive for people and not a layer: names such as ``.wh.x`` and devices 0/0 are written as they are.
+    :param cancel: stops the worker at once; what was written stays for the caller to remove.
+    :param progress: called with the bytes of the tar made so far, a few times a second, in the calling thread.
+    """
+
+    upper_fd: int
+    lower_fd: int | None
+    form: Whiteouts
+    out_fd: int
+    cancel: Cancel
+    compression: str = "gzip"
+    exclude: tuple[str, ...] = ()
+    plain: bool = False
+    progress: Callable[[int], None] | None = None
+
+
+class PackResult(Record):
+    """A layer that was made.
+
+    :param digest: ``sha256:...`` of what was written to ``out_fd``; ``size`` its bytes.
+    :param diff_id: ``sha256:...`` of the tar; ``tar_size`` its bytes.
+    :param entries: entries of the tar, whiteouts included; 0 where nothing differs.
+    :param skipped: sockets, which no tar can hold, and attributes whose names it cannot.
+    """
+
+    digest: str
+    size: int
+    diff_id: str
+    tar_size: int
+    entries: int
+    skipped: int
+
+
+class ChangesRequest(Record):
+    """Tell what differs between two trees. Fields as in :class:`PackRequest`."""
+
+    upper_fd: int
+    lower_fd: int | None
+    form: Whiteouts
+    cancel: Cancel
+    exclude: tuple[str, ...] = ()
+
+
+class Change(Record):
+    """One difference, as ``podman diff`` tells it.
+
+    :param kind: ``A`` added, ``C`` changed (also the folder in which something was added or deleted), ``D`` deleted (without
+        what lay in it).
+    :param path: absolute, bytes that are no UTF-8 as surrogates (:func:`os.fsdecode`).
+    """
+
+    kind: str
+    path: str
+
+
+class InflateRequest(Record):
+    """Write a layer's uncompressed tar.
+
+    :param blob_fd: the layer, read from its current position to its end; a file or the read end of a pipe.
+    :param out_fd: where the tar goes; a file or the write end of a pipe.
+    :param limits: ``size`` alone counts.
+    """
+
+    blob_fd: int
+    out_fd: int
+    cancel: Cancel
+    limits: Limits = Limits()
+    progress: Callable[[int], None] | None = None
+
+
+class InflateResult(Record):
+    """``sha256:...`` of the uncompressed stream and its bytes."""
+
+    diff_id: str
+    size: int

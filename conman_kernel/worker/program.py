@@ -1,35 +1,81 @@
-"""The worker's own process: one job from stdin, answers as JSON lines on stdout. The protocol is in :mod:`.client`."""
+"""The worker's own process: jobs from a socket, one after the other, answers as JSON lines. See :mod:`.process`."""
 
 from __future__ import annotations
 
+import _socket
 import json
 import os
-import sys
 import time
+from array import array
 from typing import Callable, Mapping
 
-from .failure import Failed, NeedsParent, Refused, explain
+from .failure import Failed, NeedsParent, Refused, Unsuited, explain
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from .tree import Trees
 
 _PROGRESS_EVERY = 0.1
+_HEAD = 8
+_MAX_FDS = 16
 
 
 def main() -> None:
-    """Do the job and end the process at once: threads that still read or hash are of no use any more."""
+    """Do jobs until the caller is gone. After one that failed threads may still read or hash: then the process ends at once."""
     os.umask(0)
-    line = sys.stdin.buffer.readline()
     _watch_caller()
-    job = json.loads(line)
-    try:
-        answer: dict[str, object] = {"result": _JOBS[job["job"]](job)}
-    except Refused as error:
-        answer = _error("InvalidInput", str(error), "")
-    except Failed as error:
-        answer = _error("Unavailable", str(error), error.hint)
-    except OSError as error:
-        problem = explain(error, f"doing a worker's job {job['job']!r}")
-        answer = _error("Unavailable", str(problem), "")
-    _answer(answer)
+    caller = _socket.socket(fileno=0)
+    stays = True
+    while stays and (job := _next(caller)) is not None:
+        answer, stays = _do(job)
+        _answer({**answer, "stays": stays})
     os._exit(0)
+
+
+def _do(job: dict[str, object]) -> tuple[dict[str, object], bool]:
+    """The answer to a job, and whether this process can take another one."""
+    name = str(job["job"])
+    own = [_int(job[fd]) for fd in _names(job)]
+    try:
+        result = _JOBS[name](job)
+        for fd in own:
+            os.close(fd)
+        return {"result": result}, not result.get("needs_parent")
+    except Refused as error:
+        return _error("InvalidInput", str(error), ""), False
+    except Unsuited as error:
+        return _error("InvalidState", str(error), "compare the mounted trees instead"), False
+    except Failed as error:
+        return _error("Unavailable", str(error), error.hint), False
+    except OSError as error:
+        problem = explain(error, f"doing a worker's job {name!r}")
+        return _error("Unavailable", str(problem), ""), False
+
+
+def _next(caller: _socket.socket) -> dict[str, object] | None:
+    """The next job, each descriptor's number here under its name; None where the caller is gone."""
+    head, rights, _, _ = caller.recvmsg(_HEAD, _socket.CMSG_SPACE(_MAX_FDS * 4))
+    if len(head) < _HEAD:
+        return None
+    fds = array("i")
+    for _, _, data in rights:
+        fds.frombytes(data)
+    body, size = b"", int(head)
+    while len(body) < size:
+        piece = caller.recv(size - len(body))
+        if not piece:
+            return None
+        body += piece
+    job: dict[str, object] = json.loads(body)
+    job.update(zip(_names(job), fds))
+    return job
+
+
+def _names(job: Mapping[str, object]) -> list[str]:
+    names = job["fds"]
+    assert isinstance(names, list)
+    return names
 
 
 def _error(kind: str, message: str, hint: str) -> dict[str, object]:
@@ -43,12 +89,14 @@ def _answer(message: dict[str, object]) -> None:
 
 
 def _watch_caller() -> None:
-    """End when stdin does: the caller is gone, and nobody would clear what is written from now on."""
+    """End when the caller is gone: nobody would clear what is written from now on."""
     import _thread
+    import select
 
     def wait() -> None:
-        while os.read(0, 512):
-            continue
+        poll = select.poll()
+        poll.register(0, select.POLLRDHUP)
+        poll.poll()
         os._exit(1)
 
     _thread.start_new_thread(wait, ())
@@ -89,6 +137,59 @@ def _unpack(job: Mapping[str, object]) -> dict[str, object]:
             "xattrs_dropped": unpacker.xattrs_dropped}
 
 
+def _pack(job: Mapping[str, object]) -> dict[str, object]:
+    from .pack import Packer
+    from .sink import Sink
+
+    upper, lower, trees = _trees(job, layer=not job["plain"])
+    sink = Sink(_int(job["out"]), str(job["compression"]), _progress() if job["progress"] else None)
+    packer = Packer(sink, trees, plain=bool(job["plain"]))
+    return {**packer.run(upper, lower)._asdict(), "entries": packer.entries, "skipped": packer.skipped}
+
+
+def _changes(job: Mapping[str, object]) -> dict[str, object]:
+    """The list goes to a file, each difference as its letter, its path and a NUL: it may be longer than any message."""
+    _, _, trees = _trees(job, layer=False)
+    with open(_int(job["out"]), "wb", closefd=False) as out:
+        for difference in trees.differences():
+            out.write(b"%b/%b\0" % (difference.kind.encode(), difference.path))
+    return {}
+
+
+def _trees(job: Mapping[str, object], *, layer: bool) -> tuple[int, int | None, Trees]:
+    from .attributes import refuse_references
+    from .tree import Trees
+
+    _allow_deep_trees()
+    upper, lower, overlay = _int(job["upper"]), _int(job["lower"]) if "lower" in job else None, job["form"] == "overlay"
+    if overlay:
+        refuse_references(upper)
+    exclude = job["exclude"]
+    assert isinstance(exclude, list)
+    return upper, lower, Trees(upper, lower, overlay=overlay, layer=layer, exclude=tuple(exclude))
+
+
+def _allow_deep_trees() -> None:
+    """Each folder on the way down is open, in both trees: as many as the system lets this process have."""
+    from resource import RLIMIT_NOFILE, getrlimit, setrlimit
+
+    soft, hard = getrlimit(RLIMIT_NOFILE)
+    if soft != hard:
+        setrlimit(RLIMIT_NOFILE, (hard, hard))
+
+
+def _inflate(job: Mapping[str, object]) -> dict[str, object]:
+    from .source import Source
+
+    source = Source(_int(job["blob"]), _int(job["size"]), _progress() if job["progress"] else None)
+    out = _int(job["out"])
+    while piece := source.next():
+        view = memoryview(piece)
+        while view:
+            view = view[os.write(out, view):]
+    return {"diff_id": source.finish(), "size": source.size}
+
+
 def _int(value: object) -> int:
     if not isinstance(value, int):
         raise Refused(f"a worker's job has {value!r} where a number is expected")
@@ -96,5 +197,5 @@ def _int(value: object) -> int:
 
 
 _JOBS: Mapping[str, Callable[[Mapping[str, object]], dict[str, object]]] = {
-    "unpack": _unpack,
+    "unpack": _unpack, "pack": _pack, "changes": _changes, "inflate": _inflate,
 }

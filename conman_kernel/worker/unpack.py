@@ -16,9 +16,11 @@ from ..support.trees import remove_entry
 from .archive import BLOCK_DEVICE, CHARACTER, FIFO, FOLDER, LINK, REGULAR, SYMLINK, Archive, Entry
 from .beneath import Beneath, Folder
 from .failure import NeedsParent, Refused, explain, show
+from .paths import Paths
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _SPECIAL_BITS = 0o6000
+_MOST_ACLS = 1 << 24
 _OPAQUE = "trusted.overlay.opaque"
 _IGNORED = (b"trusted.overlay.", b"user.overlay.")
 _CAPABILITY = b"security.capability"
@@ -40,9 +42,10 @@ class Unpacker:
         self._alone = alone
         self._base = base
         self._max_path = path
-        self._written: set[bytes] | None = None if overlay or base else set()
-        self._touched: set[bytes] = set()
+        self._written = None if overlay or base else Paths()
+        self._touched = Paths()
         self._default_acls: dict[bytes, bytes] = {}
+        self._acls_room = _MOST_ACLS
         self._uid, self._gid = os.geteuid(), os.getegid()
         self.xattrs_dropped = 0
 
@@ -256,6 +259,9 @@ class Unpacker:
             if name.startswith(_IGNORED) or name == _SELINUX:
                 continue
             if folder is not None and name == b"system.posix_acl_default":
+                self._acls_room -= len(folder) + len(value)
+                if self._acls_room < 0:
+                    raise Refused(f"the default ACLs of the layer's folders take more than {_MOST_ACLS} bytes")
                 self._default_acls[folder] = value  # at the end: until then it would change what is created inside
                 continue
             try:
@@ -351,15 +357,7 @@ class Unpacker:
                 if error.errno != errno.ENOTSUP:
                     raise
                 self.xattrs_dropped += 1
-        for path in sorted(tree.times, reverse=True):
-            tree.tidy()
-            when = tree.times[path]
-            if path:
-                where, _, base = path.rpartition(b"/")
-                os.utime(base, ns=(when, when), dir_fd=tree.reopen(where).fd, follow_symlinks=False)
-        when = tree.times[b""]
-        os.utime(tree.root.fd, ns=(when, when))
-        tree.forget()
+        tree.settle()
 
 
 def _write(fd: int, data: memoryview, offset: int | None) -> None:

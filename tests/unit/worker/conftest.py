@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import subprocess
 import tarfile
 import tempfile
 from pathlib import Path
@@ -16,6 +17,8 @@ from conman_kernel.cancel import Cancel
 from conman_kernel.slots.storage import Whiteouts
 from conman_kernel.worker.client import Worker
 from conman_kernel.worker.jobs import Limits, UnpackRequest, UnpackResult
+
+from .trees import Trees
 
 EPOCH = 1_600_000_000
 
@@ -103,3 +106,27 @@ def bench(folder: Path) -> Iterator[Bench]:
 @pytest.fixture
 def new_layer() -> Callable[..., Layer]:
     return Layer
+
+
+@pytest.fixture
+def trees(folder: Path) -> Trees:
+    return Trees(folder)
+
+
+@pytest.fixture
+def overlay(folder: Path) -> Iterator[Callable[[Path, str], tuple[Path, Path]]]:
+    """Mounts overlayfs over a lower folder; gives the merged and the upper one."""
+    mounted: list[Path] = []
+
+    def mount(lower: Path, options: str = "index=off,redirect_dir=off,metacopy=off") -> tuple[Path, Path]:
+        place = folder / f"overlay{len(mounted)}"
+        for part in ("merged", "upper", "work"):
+            (place / part).mkdir(parents=True)
+        subprocess.run(["mount", "-t", "overlay", "overlay", "-o",
+                        f"lowerdir={lower},upperdir={place}/upper,workdir={place}/work,{options}", place / "merged"], check=True)
+        mounted.append(place / "merged")
+        return place / "merged", place / "upper"
+
+    yield mount
+    for path in mounted:
+        subprocess.run(["umount", path], check=True)

@@ -119,7 +119,7 @@ def test_empty_layers(bench):
         assert bench.unpack(data).entries == 0
 
 
-@pytest.mark.parametrize("magic, name", [(b"\x28\xb5\x2f\xfd", "zstd"), (b"BZh9", "bzip2"), (b"\xfd7zXZ\x00", "xz")])
+@pytest.mark.parametrize("magic, name", [(b"BZh9", "bzip2"), (b"\xfd7zXZ\x00", "xz")])
 def test_other_compressions_are_named(bench, magic, name):
     with pytest.raises(Unavailable, match=name):
         bench.unpack(magic + bytes(600))
