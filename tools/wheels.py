@@ -9,6 +9,7 @@ from __future__ import annotations
 import email
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -112,8 +113,11 @@ def build() -> str:
     return wanted
 
 
+EXTRA = re.compile(r"""\s*(?:;|and)\s*extra\s*==\s*['"]standard['"]""")
+
+
 def requirements() -> tuple[list[str], list[str]]:
-    """Names of our distributions, and the requirements of their wheels on others (extras aside)."""
+    """Names of our distributions, and the requirements of their wheels on others; of the extras, ``standard`` alone counts."""
     ours: list[str] = []
     others: set[str] = set()
     for wheel in sorted(WHEELS.glob("*.whl")):
@@ -121,7 +125,8 @@ def requirements() -> tuple[list[str], list[str]]:
             name = next(n for n in archive.namelist() if n.endswith(".dist-info/METADATA"))
             metadata = email.message_from_bytes(archive.read(name))
         ours.append(str(metadata["Name"]))
-        others.update(str(r) for r in metadata.get_all("Requires-Dist", []) if "extra ==" not in str(r))
+        wanted = (EXTRA.sub("", str(r)) for r in metadata.get_all("Requires-Dist", []))
+        others.update(r for r in wanted if "extra ==" not in r)
     return ours, sorted(r for r in others if not r.startswith("conman"))
 
 
