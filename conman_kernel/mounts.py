@@ -28,6 +28,8 @@ _PAGE = 4095  # mount(2) copies one page, its last byte is always zero
 _MOVE_MOUNT, _FSOPEN, _FSCONFIG, _FSMOUNT = 429, 430, 431, 432  # of every architecture
 _SET_FLAG, _SET_STRING, _CREATE = 0, 1, 6
 _AT_FDCWD, _EMPTY_PATH = -100, 4
+_SETTING = 256  # bytes of one value that fsconfig(2) takes, its last one zero
+_CLONE_FS = 0x200
 _ATTRIBUTES = {1: 1, 2: 2, 4: 4, 8: 8, 1024: 0x10}  # MS_* -> MOUNT_ATTR_*
 
 
@@ -138,31 +140,36 @@ def _mount(mount: Mount, target: str) -> None:
 
 
 def _mount_long_overlay(source: str, target: str, flags: int, data: list[str]) -> None:
-    """More lower folders than a page holds: one fsconfig each (Linux 6.5), or short names through descriptors."""
-    lower = [folder for option in data if option.startswith("lowerdir=") for folder in split_lower(option[9:])]
-    other = [option for option in data if not option.startswith("lowerdir=")]
-    number = _fsmount_overlay(source, target, flags, lower, other)
-    if number not in (errno.EINVAL, errno.ENOSYS, errno.EPERM):
-        if number:
-            raise _refused(number, f"cannot mount overlay on {target}")
-        return
+    """More than a page of options: one fsconfig per lower folder (Linux 6.5), or the shortest names there are."""
+    folders: list[tuple[str, str]] = []
+    other: list[str] = []
+    for option in data:
+        key, _, value = option.partition("=")
+        if key in ("lowerdir", "upperdir", "workdir"):
+            folders += [(key, folder) for folder in split_lower(value)]
+        else:
+            other.append(option)
     fds: list[int] = []
     try:
-        for folder in lower:
+        for _, folder in folders:
             fds.append(os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
-        text = ",".join([*other, "lowerdir=" + ":".join(f"/proc/self/fd/{fd}" for fd in fds)])
-        if len(os.fsencode(text)) > _PAGE:
-            raise Unavailable(f"cannot mount overlay on {target}: {len(lower)} layers are more than this kernel takes",
-                              hint="use Linux 6.5 or newer, or the vfs-storage driver")
-        _call_mount(source, target, "overlay", flags, text)
+        opened = [(key, folder, fd) for (key, folder), fd in zip(folders, fds)]
+        number = _fsmount_overlay(source, target, flags, opened, other)
+        if number in (errno.EINVAL, errno.ENOSYS, errno.EPERM):
+            number = _mount_by_numbers(source, target, flags, opened, other)
     except OSError as error:
         raise _refused(error.errno or 0, f"cannot mount overlay on {target}") from error
     finally:
         for fd in fds:
             os.close(fd)
+    if number == errno.E2BIG:
+        raise Unavailable(f"cannot mount overlay on {target}: {len(folders)} folders are more than this kernel takes",
+                          hint="use Linux 6.5 or newer, or the vfs-storage driver")
+    if number:
+        raise _refused(number, f"cannot mount overlay on {target}")
 
 
-def _fsmount_overlay(source: str, target: str, flags: int, lower: list[str], other: list[str]) -> int:
+def _fsmount_overlay(source: str, target: str, flags: int, folders: list[tuple[str, str, int]], other: list[str]) -> int:
     """Through fsopen(2) and its kin. Returns an errno, 0 for done."""
     import ctypes
 
@@ -175,7 +182,10 @@ def _fsmount_overlay(source: str, target: str, flags: int, lower: list[str], oth
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
         return result
 
-    settings = [("source", source), *(("lowerdir+", folder) for folder in lower)]
+    settings = [("source", source)]
+    for key, folder, fd in folders:
+        short = folder if len(os.fsencode(folder)) < _SETTING else f"/proc/self/fd/{fd}"
+        settings.append(("lowerdir+" if key == "lowerdir" else key, short))
     try:
         context = call(_FSOPEN, b"overlay", 1)
         fds.append(context)
@@ -198,6 +208,34 @@ def _fsmount_overlay(source: str, target: str, flags: int, lower: list[str], oth
         for fd in fds:
             os.close(fd)
     return 0
+
+
+def _mount_by_numbers(source: str, target: str, flags: int, folders: list[tuple[str, str, int]], other: list[str]) -> int:
+    """With mount(2), the folders named by their descriptors' numbers alone, relative to /proc/self/fd: 500 layers take half a
+    page. A thread of its own has that working directory, the process keeps its own. Returns an errno, 0 for done."""
+    import ctypes
+    import threading
+
+    settings = list(other)
+    for key in ("lowerdir", "upperdir", "workdir"):
+        numbers = ":".join(str(fd) for kind, _, fd in folders if kind == key)
+        settings += [f"{key}={numbers}"] if numbers else []
+    text = os.fsencode(",".join(settings))
+    if len(text) > _PAGE:
+        return errno.E2BIG
+    target = os.path.abspath(target)
+    result = [errno.EINVAL]
+
+    def act() -> None:
+        libc = _libc()
+        failed = (libc.unshare(_CLONE_FS) or libc.chdir(b"/proc/self/fd")
+                  or libc.mount(os.fsencode(source), os.fsencode(target), b"overlay", ctypes.c_ulong(flags), text))
+        result[0] = ctypes.get_errno() if failed else 0
+
+    thread = threading.Thread(target=act)
+    thread.start()
+    thread.join()
+    return result[0]
 
 
 def _libc() -> ctypes.CDLL:

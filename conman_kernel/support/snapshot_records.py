@@ -17,7 +17,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from typing import Literal
+from typing import Collection, Literal
 
 from ..cancel import Cancel
 from ..errors import AlreadyExists, InvalidState, NotFound, Unavailable
@@ -73,6 +73,17 @@ def short(name: str) -> str:
     from hashlib import blake2b
 
     return blake2b(name.encode(), digest_size=_ID // 2).hexdigest()
+
+
+def empty_tree(path: str) -> None:
+    """Make the tree of a snapshot without a parent, or the one that a copy of its parent goes into: an empty folder, 0755
+    root:root, of the epoch.
+
+    :raises OSError: it cannot be made, or is there.
+    """
+    os.mkdir(path)
+    os.chmod(path, 0o755)
+    os.utime(path, ns=(0, 0))
 
 
 def is_committed(folder: str) -> bool:
@@ -233,6 +244,30 @@ class Records:
         except FileNotFoundError:
             return []
 
+    def left(self, keep: Collection[str]) -> list[str]:
+        """Folders of snapshots without a whole ``meta``, and what lies out of sight, where no living process is at work on it.
+
+        :param keep: keys that are being made.
+        """
+        making = {f"a{short(key)}" for key in keep}
+        try:
+            names = [name for name in os.listdir(self.folder) if name not in making]
+        except FileNotFoundError:
+            names = []
+        found = [f"{self.folder}/{name}" for name in sorted(names)]
+        return [path for path in found if not self._whole(path) and os.path.lexists(path)] + [
+            path for path in sorted(self.trash()) if not _remover_lives(path)]
+
+    def _whole(self, folder: str) -> bool:
+        try:
+            return self.read(folder) is not None
+        except Unavailable:
+            return False
+
+    def damaged(self, folder: str) -> bool:
+        """True where a snapshot's ``meta`` is there and says nothing; never of what lies out of sight."""
+        return os.path.dirname(folder) == self.folder and os.path.lexists(folder + "/meta") and not self._whole(folder)
+
     def lock(self, how: Literal["shared", "exclusive"], cancel: Cancel) -> int:
         """Take the lock; returns a descriptor to close. Tried until it is free or ``cancel`` fires."""
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
@@ -256,3 +291,9 @@ class Records:
     def _make(self) -> None:
         os.makedirs(self.folder, 0o700, exist_ok=True)
         os.chmod(self._state, 0o700)
+
+
+def _remover_lives(path: str) -> bool:
+    # discard() put its pid into the name; one that was given to another process by now only delays the clearing.
+    pid = path.rpartition("-")[0].rpartition("-")[2]
+    return pid.isdigit() and os.path.exists(f"/proc/{pid}") and int(pid) != os.getpid()

@@ -2,7 +2,8 @@
 
 :class:`FolderDriver` keeps the slot's promises: each change is whole or absent after a crash, a committed snapshot appears by
 one rename, a parent is not removed beneath its children, half-made snapshots are never reported and cleared when met.
-A form (:mod:`.snapshot_form`) says what is special: how a new snapshot's tree comes about, and by which mounts it is shown.
+A form (:mod:`.snapshot_form`) says what is special: how a new snapshot's tree comes about and goes away, by which mounts it is
+shown, and what it takes.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from .snapshot_records import Meta, Place, Records, is_committed
 
 if TYPE_CHECKING:
     from ..cancel import Cancel
-    from ..slots.storage import AcquireRequest, CommitRequest, KeyRequest, Mount, PrepareRequest
+    from ..slots.storage import AcquireRequest, CommitRequest, KeyRequest, LeftoversRequest, Mount, PrepareRequest
     from .snapshot_form import Form  # a protocol costs time to make, and every run would pay it
 
 
@@ -71,15 +72,19 @@ class FolderDriver:
                 chain = self._whole(request.key, meta.parent, self._records.chain(meta.parent))
             return self._form.mounts(self._place(folder, meta.parent, chain, view=meta.view))
 
+    def layer(self, request: KeyRequest) -> str | None:
+        """See the slot."""
+        with _Doing(f"looking at snapshot {request.key}"):
+            folder, meta = self._records.find(request.key)
+            return None if meta.view and meta.parent else f"{folder}/fs"
+
     def remove(self, request: KeyRequest) -> None:
         """See the slot. The snapshot is gone for everybody with one rename; its files are deleted after that."""
-        from .trees import remove
-
         records = self._records
         with _Doing(f"removing snapshot {request.key}"):
             discarded = records.discard(records.active(request.key))
             if discarded:
-                remove(discarded)
+                self._form.remove(discarded)
                 return
             folder = records.committed(request.key)
             if os.path.isdir(folder):
@@ -91,7 +96,7 @@ class FolderDriver:
                 finally:
                     os.close(lock)
             for left in records.trash():  # whoever renamed it there may have been killed before the deletion
-                remove(left)
+                self._form.remove(left)
 
     def stat(self, request: KeyRequest) -> Info:
         """See the slot."""
@@ -107,15 +112,32 @@ class FolderDriver:
 
     def usage(self, request: KeyRequest) -> Usage:
         """See the slot."""
-        from .trees import usage
-
         with _Doing(f"measuring snapshot {request.key}"):
             folder, meta = self._records.find(request.key)
-            return Usage(0, 0) if meta.view and meta.parent else usage(f"{folder}/fs")
+            if meta.view and meta.parent:
+                return Usage(0, 0)
+            return self._form.usage(self._place(folder, meta.parent, meta.chain, view=meta.view))
 
     def acquire(self, request: AcquireRequest) -> bool:
         """Never: nothing is here that was not given."""
         return False
+
+    def leftovers(self, request: LeftoversRequest) -> tuple[str, ...]:
+        """See the slot."""
+        with _Doing("looking for what is left of snapshots"):
+            return tuple(self._records.left(request.keep))
+
+    def clear(self, request: LeftoversRequest) -> None:
+        """See the slot."""
+        with _Doing("clearing what is left of snapshots"):
+            for path in self._records.left(request.keep):
+                request.cancel.check()
+                if self._records.damaged(path) and not is_committed(path):
+                    continue
+                if os.path.dirname(path) == self._records.folder:
+                    path = self._records.discard(path)
+                if path:
+                    self._form.remove(path)
 
     def close(self) -> None:
         """Nothing is held."""
@@ -139,9 +161,6 @@ class FolderDriver:
             folder = records.start(request.key)
             place = self._place(folder, request.parent, chain, view=view)
             if not view or request.parent is None:
-                os.mkdir(place.tree)
-                os.chmod(place.tree, 0o755)
-                os.utime(place.tree, ns=(0, 0))
                 self._form.fill(place, request.cancel)
             records.write(folder, Meta(request.key, "", request.parent, view, time.time(), chain))
         finally:

@@ -29,7 +29,7 @@ def test_an_unknown_file_system_is_tried_and_left_as_it_was(tmp_path, monkeypatc
     monkeypatch.setattr(probe, "file_system", lambda folder: "newfs")
     assert probe.probe(str(tmp_path)) is None
     assert list(tmp_path.iterdir()) == []
-    monkeypatch.setattr(probe, "_nearest", lambda path: "/proc/self")
+    monkeypatch.setattr(probe, "nearest", lambda path: "/proc/self")
     answer = probe.probe("/proc/self")
     assert answer is not None and "newfs" in answer.reason
 

@@ -22,7 +22,7 @@ class Options(_Keys):
     __slots__ = ()
     DOCS: ClassVar[Mapping[str, str]] = {
         "sync": "write a layer to the disk before it counts as there; false trades safety at a power cut for speed",
-        "mount_options": "more overlayfs options for every mount, such as metacopy=on",
+        "mount_options": "more overlayfs options for every mount, such as xino=off",
     }
 
 

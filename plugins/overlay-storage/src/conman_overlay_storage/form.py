@@ -6,11 +6,15 @@ import os
 import stat
 
 from conman_kernel.cancel import Cancel
-from conman_kernel.slots.storage import Mount, Whiteouts
-from conman_kernel.support.snapshot_records import Place
+from conman_kernel.errors import InvalidInput
+from conman_kernel.slots.storage import Mount, Usage, Whiteouts
+from conman_kernel.support.snapshot_records import Place, empty_tree
 
 # no tar describes a root folder like this; a layer that says nothing of its root leaves it so
 _UNDESCRIBED = 0o1000
+
+_PARAMETERS = "/sys/module/overlay/parameters/"
+_TIES = ("index", "metacopy", "redirect_dir")
 
 
 class OverlayForm:
@@ -20,16 +24,23 @@ class OverlayForm:
     list it; the parent's are taken over when it is sealed.
 
     :param mount_options: added to every overlay mount.
+    :raises InvalidInput: one of them would make layers that cannot be read by themselves.
     """
 
     whiteouts = Whiteouts.OVERLAY
     independent_layers = True
 
     def __init__(self, mount_options: tuple[str, ...] = ()) -> None:
+        for option in mount_options:
+            name, _, value = option.partition("=")
+            if name in _TIES and value not in ("off", "nofollow"):
+                raise InvalidInput(f"plugin.overlay-storage.mount_options: {option} would make layers that cannot be read without "
+                                   "the mount they were written through", hint=f"take {option} out of conman.toml")
         self._mount_options = mount_options
 
     def fill(self, place: Place, cancel: Cancel) -> None:
         """See the form."""
+        empty_tree(place.tree)
         if place.lower:
             _copy_attributes(place.lower[0], place.tree)
         elif place.lower is None:
@@ -57,7 +68,26 @@ class OverlayForm:
             options.insert(0, "ro")
         else:
             options += [f"upperdir={_escape(place.tree)}", f"workdir={_escape(place.folder)}/work"]
-        return (Mount("overlay", "overlay", (*options, "index=off", *self._mount_options)),)
+        return (Mount("overlay", "overlay", (*options, *_plain(), *self._mount_options)),)
+
+    def remove(self, folder: str) -> None:
+        """See the form."""
+        from conman_kernel.support.trees import remove
+
+        remove(folder)
+
+    def usage(self, place: Place) -> Usage:
+        """See the form: the layer alone."""
+        from conman_kernel.support.trees import usage
+
+        return usage(place.tree)
+
+
+def _plain() -> list[str]:
+    """What keeps a folder readable by itself, whatever the host's defaults are: no file in it that is only half there
+    (metacopy), none that stands for another place (redirect_dir), no tie to the folders that it was first mounted with (index).
+    A kernel that does not know one of these has no parameter of that name, and would refuse to mount."""
+    return [f"{name}=off" for name in _TIES if os.path.exists(_PARAMETERS + name)]
 
 
 def _copy_attributes(source: str, target: str) -> None:

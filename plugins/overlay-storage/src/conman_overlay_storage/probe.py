@@ -6,6 +6,7 @@ import os
 import stat
 
 from conman_kernel.slots.provider import Unavailable as No
+from conman_kernel.support.filesystems import file_system, nearest
 
 _GOOD = frozenset(("ext4", "xfs", "btrfs", "tmpfs", "ext3", "ext2", "f2fs", "bcachefs"))
 _BAD = frozenset(("overlay", "aufs", "nfs", "nfs4", "cifs", "smb3", "vfat", "exfat", "9p", "ecryptfs", "ramfs"))
@@ -23,34 +24,13 @@ def probe(state_dir: str) -> No | None:
     with open("/proc/filesystems", "rb") as listed:
         if b"\toverlay\n" not in listed.read():
             return No("the kernel knows no overlay file system", "modprobe overlay, or set driver = \"vfs-storage\"")
-    folder = _nearest(state_dir)
+    folder = nearest(state_dir)
     kind = file_system(folder)
     if kind in _BAD:
         return No(f"{folder} lies on {kind}, which cannot hold overlayfs's upper folders", _HINT)
     if kind in _GOOD:
         return None
     return _try(folder, kind)
-
-
-def _nearest(path: str) -> str:
-    while not os.path.isdir(path):
-        path = os.path.dirname(path) or "/"
-    return path
-
-
-def file_system(folder: str) -> str:
-    """The type of the file system that holds ``folder``, as in mountinfo; ``""`` where that does not tell."""
-    fd = os.open(folder, os.O_PATH | os.O_DIRECTORY)
-    try:
-        with open(f"/proc/self/fdinfo/{fd}", encoding="utf-8") as info:
-            mount = next((line.split()[1] for line in info if line.startswith("mnt_id:")), "")
-    finally:
-        os.close(fd)
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
-        for line in mounts:
-            if line.startswith(f"{mount} "):
-                return line.rpartition(" - ")[2].split(" ", 1)[0]
-    return ""
 
 
 def _try(folder: str, kind: str) -> No | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from conman_kernel.cancel import Cancel
-from conman_kernel.slots.storage import Mount, Whiteouts
+from conman_kernel.slots.storage import Mount, Usage, Whiteouts
+from conman_kernel.support import trees
 from conman_kernel.support.copying import copy_tree
-from conman_kernel.support.snapshot_records import Place
+from conman_kernel.support.snapshot_records import Place, empty_tree
 
 
 class VfsForm:
@@ -20,6 +21,7 @@ class VfsForm:
 
     def fill(self, place: Place, cancel: Cancel) -> None:
         """See the form."""
+        empty_tree(place.tree)
         if place.lower:
             copy_tree(place.lower[0], place.tree, cancel)
 
@@ -31,3 +33,11 @@ class VfsForm:
         if place.view and place.lower:
             return (Mount("bind", place.lower[0], ("bind", "ro")),)
         return (Mount("bind", place.tree, ("bind", "ro" if place.view else "rw")),)
+
+    def remove(self, folder: str) -> None:
+        """See the form."""
+        trees.remove(folder)
+
+    def usage(self, place: Place) -> Usage:
+        """See the form: the whole copy, as if no blocks were shared."""
+        return trees.usage(place.tree)
