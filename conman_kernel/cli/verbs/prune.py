@@ -1,0 +1,105 @@
+"""``conman system prune``, ``conman image prune``, ``conman container prune``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...errors import InvalidInput
+from .. import out
+from ..context import Context
+from ..declare import FLAG, LIST, Option, Verb
+from ..several import split_filters
+from ..values import Values
+from ..wording import size
+
+if TYPE_CHECKING:
+    from typing import Sequence
+
+_FORCE = Option("--force", "Do not ask", FLAG, short="-f")
+_FILTER = Option("--filter", "Only what matches: until=TIME, label=KEY[=VALUE], label!=KEY[=VALUE]", LIST, metavar="KEY=VALUE")
+
+
+def _system(context: Context, values: Values) -> int:
+    everything, filters = values.flag("all"), _filters(values)
+    lines = ["all stopped containers"]
+    if values.flag("volumes"):
+        lines.append("all volumes not used by at least one container (there are none yet)")
+    lines.append("all images without at least one container associated with them" if everything else "all dangling images")
+    if not filters:
+        lines.append("all downloads that did not end")
+    if not _sure(values, "This command removes:\n" + "".join(f"\t- {line}\n" for line in lines)):
+        return 0
+    report = context.conman().system.prune(all=everything, filters=filters, cancel=context.cancel)
+    if report.containers:
+        out.write("Deleted Containers\n" + _lines(report.containers))
+    if report.images.deleted:
+        out.write("Deleted Images\n" + _lines(report.images.deleted))
+    out.line(f"Total reclaimed space: {size(report.reclaimed, '', 4)}")
+    return 0
+
+
+def _images(context: Context, values: Values) -> int:
+    everything, filters = values.flag("all"), _filters(values)
+    what = "all images without at least one container associated with them" if everything else "all dangling images"
+    if not _sure(values, f"This command removes {what}.\n"):
+        return 0
+    out.write(_lines(context.conman().images.prune(all=everything, filters=filters, cancel=context.cancel).deleted))
+    return 0
+
+
+def _containers(context: Context, values: Values) -> int:
+    filters = _filters(values)
+    if not _sure(values, "This will remove all non running containers.\n"):
+        return 0
+    gone, _ = context.conman().system.prune_containers(filters=filters, cancel=context.cancel)
+    out.write(_lines(gone))
+    return 0
+
+
+def _lines(ids: Sequence[str]) -> str:
+    return "".join(f"{id}\n" for id in ids)
+
+
+def _filters(values: Values) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for key, value in split_filters(values.many("filter")):
+        found.setdefault(key, []).append(value)
+    return found
+
+
+def _sure(values: Values, what: str) -> bool:
+    """Ask, as podman does: on standard output, one line of standard input, whatever that is."""
+    if values.flag("force"):
+        return True
+    import os
+
+    out.write(f"WARNING! {what}Are you sure you want to continue? [y/N] ")
+    answer = b""
+    while not answer.endswith(b"\n"):
+        byte = os.read(0, 1)
+        if not byte:
+            break
+        answer += byte
+    if not answer:
+        out.write("\n")
+        raise InvalidInput("nobody answered whether to go on", hint="--force does not ask")
+    return answer.strip()[:1] in (b"y", b"Y")
+
+
+OF_SYSTEM = Verb(
+    "prune", "Remove stopped containers, images that nothing needs and downloads that did not end", _system,
+    options=(
+        Option("--all", "Remove every image that no container was made from", FLAG, short="-a"),
+        _FILTER, _FORCE,
+        Option("--volumes", "Remove unused volumes too (there are none before the volume release)", FLAG),
+    ))
+
+OF_IMAGES = Verb(
+    "prune", "Remove images that nothing needs", _images,
+    options=(
+        Option("--all", "Remove every image that no container was made from, not only those without a name", FLAG, short="-a"),
+        Option("--external", "Accepted for podman's sake: nothing else shares the store", FLAG, hidden=True),
+        _FILTER, _FORCE,
+    ))
+
+OF_CONTAINERS = Verb("prune", "Remove all containers that do not run", _containers, options=(_FILTER, _FORCE))

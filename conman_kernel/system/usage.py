@@ -1,0 +1,128 @@
+"""What the store takes, as ``conman system df`` shows it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..cancel import Cancel
+from ..errors import ConmanError
+from ..record import Record
+from ..slots.storage import KeyRequest
+
+if TYPE_CHECKING:
+    from ..kernel import Conman
+
+
+class ImageUsage(Record):
+    """One image. Sizes are bytes of its layers' uncompressed archives; ``shared`` of layers that other images have, too."""
+
+    id: str
+    names: tuple[str, ...]
+    created: float
+    size: int
+    shared: int
+    unique: int
+    containers: int
+
+
+class ContainerUsage(Record):
+    """One container. ``size`` is what its writable layer takes on disk, bytes; of one whose driver cannot say, 0."""
+
+    id: str
+    name: str
+    image: str
+    command: tuple[str, ...]
+    created: float
+    state: str
+    size: int
+
+
+class Total(Record):
+    """One kind of thing: how many, how many of them in use, bytes, and bytes that a prune of all unused ones would give."""
+
+    kind: str
+    total: int
+    active: int
+    size: int
+    reclaimable: int
+
+
+class Usage(Record):
+    """What the store takes.
+
+    :param totals: ``Images`` (each layer once), ``Containers`` (writable layers), ``Local Volumes`` (none yet), ``Blobs``
+        (compressed layers that are kept), ``Partial Content`` (downloads that did not end).
+    """
+
+    totals: tuple[Total, ...]
+    images: tuple[ImageUsage, ...]
+    containers: tuple[ContainerUsage, ...]
+
+
+def usage(conman: Conman, cancel: Cancel) -> Usage:
+    """Measure the store. Layers count as large as their uncompressed archives, once for each driver that holds them."""
+    from .tidy import partial_bytes
+
+    images = _images(conman)
+    containers = _containers(conman, cancel)
+    stopped = [container for container in containers if container.state not in ("running", "paused")]
+    partial, unfinished = partial_bytes(conman.images.parts, remove=False)
+    active = {image.id for image in images if image.containers}
+    size, needed = _layers(conman, active)
+    blobs, count, wanted, used = _blobs(conman, active)
+    return Usage((
+        Total("Images", len(images), len(active), size, size - needed),
+        Total("Containers", len(containers), len(containers) - len(stopped), sum(one.size for one in containers),
+              sum(one.size for one in stopped)),
+        Total("Local Volumes", 0, 0, 0, 0),
+        Total("Blobs", count, used, blobs, blobs - wanted),
+        Total("Partial Content", unfinished, 0, partial, partial)), images, containers)
+
+
+def _images(conman: Conman) -> tuple[ImageUsage, ...]:
+    created = {image.id: image.created for image in conman.images.list()}
+    return tuple(ImageUsage(image.id, image.names, created.get(image.id, 0.0), image.size, image.shared, image.unique,
+                            len(conman.images.users(image.id))) for image in conman.images.tree().images)
+
+
+def _containers(conman: Conman, cancel: Cancel) -> tuple[ContainerUsage, ...]:
+    found = []
+    for container in conman.containers.list(all=True):
+        row = container.row
+        try:
+            size = conman.images.parts.storage(row.storage).usage(KeyRequest(row.id, cancel)).size
+        except ConmanError as error:
+            cancel.check()
+            conman.log.warning("container %s cannot be measured: %s", row.id[:12], error)
+            size = 0
+        command = row.parsed_options().command or row.image_parts().cmd
+        found.append(ContainerUsage(row.id, row.name, row.image_name, tuple(command), row.created, row.state, size))
+    return tuple(found)
+
+
+def _layers(conman: Conman, active: set[str]) -> tuple[int, int]:
+    """Bytes of all layers, and of those that images with containers, or containers by themselves, stand on."""
+    with conman.images.parts.database.read() as db:
+        layers = db.execute("SELECT driver, chain_id, parent, size FROM layers").fetchall()
+        of = db.execute("SELECT image_id, chain_id FROM image_layers").fetchall()
+        tops = {(row[0], row[1]) for row in db.execute("SELECT storage, image_chain_id FROM containers")}
+    needed = {chain_id for image_id, chain_id in of if image_id in active}
+    parents = {(row[0], row[1]): row[2] for row in layers}
+    standing = list(tops)
+    while standing:
+        driver, chain_id = standing.pop()
+        parent = parents.get((driver, chain_id))
+        if parent and (driver, parent) not in tops:
+            tops.add((driver, parent))
+            standing.append((driver, parent))
+    return (sum(row[3] for row in layers),
+            sum(row[3] for row in layers if row[1] in needed or (row[0], row[1]) in tops))
+
+
+def _blobs(conman: Conman, active: set[str]) -> tuple[int, int, int, int]:
+    """Bytes and number of kept blobs, and bytes and number of those that images with containers have."""
+    with conman.images.parts.database.read() as db:
+        sizes = dict(db.execute("SELECT digest, size FROM blobs").fetchall())
+        of = db.execute("SELECT image_id, blob_digest FROM image_layers").fetchall()
+    needed = {digest for image_id, digest in of if image_id in active and digest in sizes}
+    return sum(sizes.values()), len(sizes), sum(sizes[digest] for digest in needed), len(needed)

@@ -1,0 +1,102 @@
+"""``kill -9`` at any change of the disk leaves what a check names and a repair clears, or what the next command does without."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .conftest import Shelf, Store
+
+PROGRAM = Path(__file__).with_name("killed.py")
+POINTS = 24
+EXPECTED = {"lease-dead", "snapshot-left", "snapshot-unknown", "container-stale", "container-folder", "partial-stale",
+            "blob-unknown", "mount-orphaned"}
+"""What a kill may leave: things that are nobody's. Nothing that an image or a container needs is ever missing."""
+
+
+def run(folder: Path, driver: str, limit: int, *what: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, str(PROGRAM), str(folder), driver, str(limit), *what], capture_output=True, text=True,
+                          timeout=60)
+
+
+@pytest.mark.parametrize("driver", ["overlay-storage", "vfs-storage"])
+def test_a_kill_anywhere_is_repaired(scratch: Path, shelf: Shelf, driver: str) -> None:
+    whole = run(scratch / "whole", driver, 0)
+    assert whole.returncode == 0, whole.stderr
+    total = int(whole.stdout)
+    assert total > 30
+    seen: set[str] = set()
+    for number in range(POINTS):
+        limit = 1 + number * total // POINTS
+        folder = scratch / f"at-{limit}"
+        done = run(folder, driver, limit)
+        assert done.returncode == -signal.SIGKILL, done.stderr
+        store = Store(folder, driver, shelf)
+        try:
+            kinds = store.kinds()
+            assert set(kinds) <= EXPECTED, f"killed at {limit}"
+            seen.update(kinds)
+            if number % 2:
+                assert store.system.check(repair=True, max_age=0.0).remaining == (), f"killed at {limit}"
+            _usable(store, f"killed at {limit}")
+        finally:
+            store.close()
+    assert "lease-dead" in seen
+
+
+def _damaged(folder: Path, driver: str, shelf: Shelf) -> dict[str, object]:
+    """A store in which a blob, a layer and a file of a layer are not what they were; the trees that its images showed."""
+    store = Store(folder, driver, shelf)
+    try:
+        one, two = store.pull("one"), store.pull("two")
+        trees: dict[str, object] = {image.id: store.tree(image.top_chain_id) for image in (one, two)}
+        (store.layer_folder(one.layers[1]) / "etc" / "middle").write_bytes(b"altered")
+        shutil.rmtree(store.layer_folder(two.layers[2]).parent)
+        next((Path(store.layout.blobs) / "sha256").iterdir()).write_bytes(b"altered")
+        (store.layer_folder(one.layers[0]).parent.parent / "c0123" / "fs").mkdir(parents=True)
+    finally:
+        store.close()
+    return trees
+
+
+@pytest.mark.parametrize("driver", ["overlay-storage", "vfs-storage"])
+def test_a_repair_that_is_killed_is_gone_on_with(scratch: Path, shelf: Shelf, driver: str) -> None:
+    _damaged(scratch / "whole", driver, shelf)
+    whole = run(scratch / "whole", driver, 0, "repair")
+    assert whole.returncode == 0, whole.stderr
+    total = int(whole.stdout)
+    for number in range(POINTS // 2):
+        limit = 1 + number * total // (POINTS // 2)
+        folder = scratch / f"at-{limit}"
+        trees = _damaged(folder, driver, shelf)
+        done = run(folder, driver, limit, "repair")
+        assert done.returncode == -signal.SIGKILL, done.stderr
+        store = Store(folder, driver, shelf)
+        try:
+            report = store.system.check(repair=True, verify_layers=True, max_age=0.0)
+            assert report.remaining == (), f"killed at {limit}"
+            assert {image.id: store.tree(image.top_chain_id) for image in store.images.list()} == trees, f"killed at {limit}"
+            assert store.kinds(verify_layers=True) == []
+        finally:
+            store.close()
+
+
+def _usable(store: Store, when: str) -> None:
+    """What is here is whole; and without any repair the next commands work and leave a sound store."""
+    for image in store.images.list():
+        assert store.tree(image.top_chain_id), when
+    for container in store.containers.list(all=True):
+        container.remove()
+    one, two = store.pull("one"), store.pull("two")
+    assert store.tree(one.top_chain_id) and store.tree(two.top_chain_id), when
+    store.images.prune(all=True)
+    store.images.collect()
+    left = [f for f in store.system.check(repair=True, max_age=0.0).findings if f.kind not in EXPECTED]
+    assert left == [], when
+    assert store.kinds() == [], when
+    assert store.rows("SELECT * FROM layers") == [] and store.rows("SELECT * FROM blobs") == [], when
