@@ -27,20 +27,22 @@ if TYPE_CHECKING:
     from .containers.streams import RunOutcome, Streams
     from .errors import ConmanError
     from .hooks import hookimpl
-    from .images.records import Image, Progress
+    from .images.image import Image
+    from .images.records import Progress
     from .kernel import Conman
     from .oci.runtime.options import ContainerOptions, Device, MountOption, Ulimit
+    from .slots.provider import Access
 
 _HOMES = {
-    "Cancel": "cancel", "Conman": "kernel", "ConmanError": "errors", "Container": "containers.container",
-    "ContainerOptions": "oci.runtime.options", "Device": "oci.runtime.options", "ExecOptions": "containers.execs.options",
-    "ExecSession": "containers.execs.session", "Image": "images.records", "MountOption": "oci.runtime.options",
+    "Access": "slots.provider", "Cancel": "cancel", "Conman": "kernel", "ConmanError": "errors",
+    "Container": "containers.container", "ContainerOptions": "oci.runtime.options", "Device": "oci.runtime.options", "ExecOptions": "containers.execs.options",
+    "ExecSession": "containers.execs.session", "Image": "images.image", "MountOption": "oci.runtime.options",
     "Progress": "images.records", "RunOutcome": "containers.streams", "RunResult": "containers.capture",
     "Streams": "containers.streams", "Ulimit": "oci.runtime.options", "hookimpl": "hooks",
 }
 
-__all__ = ["Cancel", "Conman", "ConmanError", "Container", "ContainerOptions", "Device", "ExecOptions", "ExecSession", "Image",
-           "MountOption", "Progress", "RunOutcome", "RunResult", "Streams", "Ulimit", "__version__", "hookimpl"]
+__all__ = ["Access", "Cancel", "Conman", "ConmanError", "Container", "ContainerOptions", "Device", "ExecOptions", "ExecSession",
+           "Image", "MountOption", "Progress", "RunOutcome", "RunResult", "Streams", "Ulimit", "__version__", "hookimpl"]
 
 
 def __getattr__(name: str) -> object:

@@ -62,12 +62,16 @@ TRANSPORTS: tuple[tuple[str, str], ...] = (
     ("docker", "registry-pull"),
     ("oci", "oci-archive"),
     ("oci-archive", "oci-archive"),
+    ("docker-archive", "docker-archive"),
+    ("dir", "dir-transport"),
 )
 """The default ``[transports]`` table: scheme -> plugin."""
 
 REGISTRY_KEYS: tuple[Key, ...] = (
     Key("insecure", False, "Allow plain HTTP and unverified TLS; loopback registries fall back to HTTP by themselves."),
     Key("ca", "", "PEM bundle that signs the registry's certificate."),
+    Key("cert", "", "PEM certificate that shows the registry who you are."),
+    Key("key", "", "PEM private key of it; empty: it is in the same file."),
     Key("mirrors", (), "Hosts (host[:port][/prefix]) asked in order before the registry itself."),
 )
 """The keys of one ``[registry."host"]`` table."""

@@ -39,7 +39,9 @@ class _Guard:
                 raise
             except Exception as error:
                 raise self._typed(name, error) from error
-            return _Stream(answer, self._failure, name) if _is_stream(answer) else answer
+            if _is_stream(answer):
+                return _Stream(answer, self._failure, name)
+            return _Guard(answer, self._failure) if hasattr(answer, "close") else answer
 
         return guarded
 

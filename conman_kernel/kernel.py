@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from .containers.create import ImageLike
     from .containers.service import Containers
     from .containers.shim import Shim
-    from .images.records import Image
+    from .images.image import Image
+    from .images.registries import Registries
     from .images.service import Images
-    from .slots.provider import Log
+    from .slots.provider import Access, Log
     from .slots.storage import StorageDriver
     from .slots.transport import ImageTransport
+    from .system.service import System
     from .worker.client import Worker
 
 
@@ -88,12 +90,26 @@ class Conman:
             return self._images
 
     @property
+    def registries(self) -> Registries:
+        """Log in and out, list repositories and tags."""
+        from .images.registries import Registries
+
+        return Registries(self.images.parts)
+
+    @property
     def containers(self) -> Containers:
         """Create, run, find and list containers."""
         with self._making:
             if self._containers is None:
                 self._containers = self._make_containers()
             return self._containers
+
+    @property
+    def system(self) -> System:
+        """Measure, prune, check and repair the store as a whole."""
+        from .system.service import System
+
+        return System(self)
 
     def info(self) -> dict[str, object]:
         """Facts about host, store and selected plugins, as ``conman info`` shows them; JSON-ready."""
@@ -138,18 +154,18 @@ class Conman:
 
         return self.plugins.get(STORAGE, name)
 
-    def _transport(self, scheme: str, tls_verify: bool | None) -> ImageTransport:
+    def _transport(self, scheme: str, access: Access) -> ImageTransport:
         from .errors import InvalidInput
         from .slots import TRANSPORT
 
         chosen = self.config.transports.get(scheme)
         if chosen is None:
             raise InvalidInput(f"no transport is configured for {scheme}:", hint=f"set transports.{scheme} in conman.toml")
-        return self.plugins.get(TRANSPORT, str(chosen.value), tls_verify=tls_verify)
+        return self.plugins.get(TRANSPORT, str(chosen.value), access=access)
 
     def _place(self, image: ImageLike | str, cancel: Cancel) -> tuple[ImageLike, str, str]:
         """The image's layers, in the storage driver that new containers use."""
-        from .images.records import Image
+        from .images.image import Image
 
         found: Image = image if isinstance(image, Image) else self.images.get(image if isinstance(image, str) else image.id)
         found = self.images.unpack(found, cancel=cancel)

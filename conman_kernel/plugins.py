@@ -22,7 +22,7 @@ from .errors import (
 from .guard import guard
 from .record import Record
 from .slots import SLOTS, Slot
-from .slots.provider import Log, Option, PluginContext, Provider, RegistrySettings, Unavailable
+from .slots.provider import AS_CONFIGURED, Access, Log, Option, PluginContext, Provider, RegistrySettings, Unavailable
 from .store.layout import Layout
 from .trace import traced
 
@@ -67,22 +67,21 @@ class Plugins:
         self._layout = layout
         self._log = log
         self._discovery = Discovery(layout)
-        self._open: dict[tuple[str, str, bool | None], object] = {}
+        self._open: dict[tuple[str, str, Access], object] = {}
         self._opening = allocate_lock()
 
-    def get(self, slot: Slot[T], name: str, *, tls_verify: bool | None = None) -> T:
+    def get(self, slot: Slot[T], name: str, *, access: Access = AS_CONFIGURED) -> T:
         """The object that the named plugin offers to a slot, opened on first need.
 
-        :param tls_verify: False: one that accepts unverified registries; None: as configured.
-
+        :param access: how the caller wants registries approached; one object is kept per manner.
         :raises PluginNotInstalled, PluginConflict, PluginApiMismatch, PluginFailed, PluginUnavailable, ConfigError:
             see :mod:`conman_kernel.errors`; each names slot, plugin and distribution.
         """
-        key = (slot.group, name, tls_verify)
+        key = (slot.group, name, access)
         if key not in self._open:
             with self._opening:
                 if key not in self._open:
-                    self._open[key] = self._opened(slot, name, tls_verify)
+                    self._open[key] = self._opened(slot, name, access)
         return cast("T", self._open[key])
 
     def list(self) -> tuple[PluginInfo, ...]:
@@ -126,10 +125,10 @@ class Plugins:
             except ConmanError as error:
                 self._log.warning("%s", error)
 
-    def _opened(self, slot: Slot[T], name: str, tls_verify: bool | None) -> object:
+    def _opened(self, slot: Slot[T], name: str, access: Access) -> object:
         entry = self._entry(slot, name)
         provider = self._provider(slot, entry)
-        context = self._context(slot, entry, provider, tls_verify)
+        context = self._context(slot, entry, provider, access)
         no = self._probe(slot, entry, provider, context)
         if no is not None:
             raise PluginUnavailable(f"{name} ({_shipped(entry)}) cannot work on this host: {no.reason}",
@@ -246,7 +245,7 @@ class Plugins:
         return loaded
 
     def _context(self, slot: Slot[T], entry: EntryPoint, provider: Provider[T],
-                 tls_verify: bool | None = None) -> PluginContext[Mapping[str, object]]:
+                 access: Access = AS_CONFIGURED) -> PluginContext[Mapping[str, object]]:
         known = {option.name: option for option in provider.options}
         values: dict[str, object] = {}
         for name, value in self._config.plugin_options.get(entry.name, {}).items():
@@ -258,11 +257,11 @@ class Plugins:
                 raise ConfigError(f"{value.origin}: {value.key} must be a {known[name].type}, not {value.value!r}")
             values[name] = given
         registries = dict(self._config.registries)
-        if not (self._config.switch("registries.tls_verify") if tls_verify is None else tls_verify):
+        if not (self._config.switch("registries.tls_verify") if access.tls_verify is None else access.tls_verify):
             registries = {host: settings._replace(insecure=True) for host, settings in registries.items()}
             registries["*"] = RegistrySettings(insecure=True)
         return PluginContext(name=entry.name, options=values, state_dir=self._layout.plugin_state(entry.name),
-                             run_dir=self._layout.plugin_run(entry.name), log=self._log, registries=registries)
+                             run_dir=self._layout.plugin_run(entry.name), log=self._log, registries=registries, access=access)
 
     def _call(self, slot: Slot[T], entry: EntryPoint, what: str, function: Callable[[], R]) -> R:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .access import AUTH_FILE, TLS_VERIFY
 from .declare import ARRAY, FLAG, INTEGER, LIST, TEXT, Option
 
 NETWORK_NOTE = ("Until the network release a container has no network of its own: the default is --network none. "
@@ -87,13 +88,16 @@ _OUTPUT: tuple[Option, ...] = (
            metavar="KEY=VALUE"),
 )
 
+PULL_OPTIONS: tuple[Option, ...] = (
+    Option("--platform", "Platform of the image, such as linux/arm64", metavar="OS/ARCH[/VARIANT]"),
+    Option("--quiet", "Print no progress while pulling", FLAG, "-q"),
+)
+"""What every verb that pulls takes."""
+
 IMAGE_OPTIONS: tuple[Option, ...] = (
     Option("--pull", "When to pull: missing, always, never or newer", metavar="POLICY", default="missing",
            choices=("missing", "always", "never", "newer")),
-    Option("--platform", "Platform of the image, such as linux/arm64", metavar="OS/ARCH[/VARIANT]"),
-    Option("--quiet", "Print no progress while pulling", FLAG, "-q"),
-    Option("--tls-verify", "Require HTTPS with a valid certificate; false allows plain HTTP", FLAG, default=True),
-)
+    *PULL_OPTIONS, AUTH_FILE, TLS_VERIFY)
 
 OPTIONS: tuple[Option, ...] = tuple(sorted(
     _PROCESS + _IDENTITY + _FILES + _LIMITS + _SECURITY + _NAMESPACES + _OUTPUT + IMAGE_OPTIONS,

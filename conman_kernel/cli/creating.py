@@ -6,11 +6,12 @@ import os
 from typing import TYPE_CHECKING
 
 from ..errors import AlreadyExists, NotFound
-from .pulling import PullDisplay, tls_verify
+from .access import access
+from .pulling import PullDisplay
 
 if TYPE_CHECKING:
     from ..cancel import Cancel
-    from ..images.records import Image
+    from ..images.image import Image
     from ..images.service import Policy
     from ..kernel import Conman
     from ..oci.runtime.options import ContainerOptions
@@ -49,4 +50,4 @@ def ensure_image(conman: Conman, values: Values, *, cancel: Cancel) -> Image:
             policy = known
     with PullDisplay(conman, name, quiet=values.flag("quiet")) as display:
         return conman.images.ensure(name, policy=policy, platform=values.text("platform") or None,
-                                    tls_verify=tls_verify(values), progress=display, cancel=cancel)
+                                    access=access(values), progress=display, cancel=cancel)

@@ -1,4 +1,4 @@
-"""The progress of a pull on standard error: a bar per layer on a terminal, podman's plain lines elsewhere."""
+"""The progress of a pull or a copy on standard error: a bar per layer on a terminal, podman's plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ _NARROW = 50
 """Columns below which there is no room for a bar."""
 
 
+_SKIPPED = {"exists": " skipped: already exists", "mounted": " mounted from another repository"}
+
+
 class PlainProgress:
     """One line per layer, when it begins."""
 
@@ -27,12 +30,12 @@ class PlainProgress:
 
     def __call__(self, event: Progress) -> None:
         """Take one event; from any thread, one at a time."""
-        if event.kind not in ("downloading", "exists"):
+        if event.kind not in ("downloading", "exists", "sending", "mounted"):
             return
         if event.digest in self._seen:
             return
         self._seen.add(event.digest)
-        skipped = " skipped: already exists" if event.kind == "exists" else ""
+        skipped = _SKIPPED.get(event.kind, "")
         out.error_text(f"Copying blob {event.digest}{skipped}\n")
 
     def close(self) -> None:
@@ -75,7 +78,7 @@ class BarProgress:
         columns, rows = self._dimensions()
         above: list[str] = []
         for digest, event in list(self._layers.items()):
-            if event.kind in ("unpacked", "exists"):
+            if event.kind in ("unpacked", "exists", "mounted", "sent"):
                 above.append(_line(event, columns))
                 self._finished.add(digest)
                 del self._layers[digest]
@@ -96,9 +99,9 @@ class BarProgress:
 def _line(event: Progress, columns: int) -> str:
     name = event.digest.partition(":")[2][:12] or event.digest[:12]
     start = f"{'Unpacking layer' if event.kind == 'unpacking' else 'Copying blob'} {name} "
-    if event.kind == "exists":
-        return _fitted(start + "skipped: already exists", columns)
-    if event.kind in ("downloaded", "unpacked"):
+    if event.kind in _SKIPPED:
+        return _fitted(start.rstrip() + _SKIPPED[event.kind], columns)
+    if event.kind in ("downloaded", "unpacked", "sent"):
         return _fitted(f"Copying blob {name} done" + (f" | {size(event.total)}" if event.total > 0 else ""), columns)
     amount = f" {size(event.current)}" + (f" / {size(event.total)}" if event.total > 0 else "")
     room = columns - 1 - 30 - 22

@@ -1,4 +1,4 @@
-"""What ``pull``, ``run`` and ``create`` share: showing a pull's progress, once there is one."""
+"""What verbs share that move images: showing the progress, once there is one."""
 
 from __future__ import annotations
 
@@ -11,23 +11,17 @@ if TYPE_CHECKING:
     from ..images.records import Progress
     from ..kernel import Conman
     from .progress import BarProgress, PlainProgress
-    from .values import Values
-
-
-def tls_verify(values: Values) -> bool | None:
-    """``--tls-verify`` where it was given; None leaves it to the configuration."""
-    return values.flag("tls-verify") if values.given("tls-verify") else None
 
 
 class PullDisplay:
     """Shows a pull from its first event on. Before that it costs nothing: most runs pull nothing.
 
     :param conman: asked how a short name is spelt out.
-    :param reference: what the person wrote.
+    :param reference: what the person wrote; empty: no line says what is being pulled.
     :param quiet: show nothing at all.
     """
 
-    def __init__(self, conman: Conman, reference: str, *, quiet: bool) -> None:
+    def __init__(self, conman: Conman, reference: str = "", *, quiet: bool) -> None:
         self._conman = conman
         self._reference = reference
         self._quiet = quiet
@@ -48,7 +42,8 @@ class PullDisplay:
             from .progress import BarProgress, PlainProgress
 
             self._display = BarProgress() if os.isatty(2) and os.environ.get("TERM") != "dumb" else PlainProgress()
-            out.error_text(f"Trying to pull {self._spelt_out()}...\n")
+            if self._reference:
+                out.error_text(f"Trying to pull {self._spelt_out()}...\n")
         self._display(event)
 
     def _spelt_out(self) -> str:

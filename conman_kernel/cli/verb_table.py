@@ -8,10 +8,17 @@ if TYPE_CHECKING:
     from .declare import Verb
 
 VERBS: Mapping[str, str] = {
+    "save": "save:VERB",
+    "push": "push:VERB",
+    "logout": "login:LOGOUT",
+    "login": "login:LOGIN",
+    "load": "load:VERB",
+    "copy": "copy:VERB",
     "attach": "attach:VERB",
     "completion": "completion:VERB",
     "create": "create:VERB",
     "exec": "exec:VERB",
+    "history": "history:VERB",
     "images": "images:VERB",
     "info": "info:VERB",
     "inspect": "inspect:VERB",
@@ -25,8 +32,10 @@ VERBS: Mapping[str, str] = {
     "run": "run:VERB",
     "start": "start:VERB",
     "stop": "stop:VERB",
+    "tag": "tag:TAG",
     "umount": "unmount:VERB",
     "unmount": "unmount:VERB",
+    "untag": "tag:UNTAG",
     "version": "version:VERB",
     "wait": "wait:VERB",
 }
@@ -46,6 +55,7 @@ NOUNS: Mapping[str, Mapping[str, str]] = {
         "logs": "logs:VERB",
         "ls": "ps:VERB",
         "mount": "mount:VERB",
+        "prune": "prune:OF_CONTAINERS",
         "ps": "ps:VERB",
         "rm": "rm:VERB",
         "run": "run:VERB",
@@ -56,15 +66,36 @@ NOUNS: Mapping[str, Mapping[str, str]] = {
         "wait": "wait:VERB",
     },
     "image": {
+        "copy": "copy:VERB",
+        "load": "load:VERB",
+        "push": "push:VERB",
+        "save": "save:VERB",
+        "exists": "exists:OF_IMAGE",
+        "history": "history:VERB",
         "inspect": "inspect:OF_IMAGE",
         "list": "images:VERB",
         "ls": "images:VERB",
         "pull": "pull:VERB",
+        "prune": "prune:OF_IMAGES",
         "rm": "rmi:VERB",
+        "tag": "tag:TAG",
+        "tree": "tree:VERB",
+        "untag": "tag:UNTAG",
     },
     "plugin": {
         "inspect": "plugin:INSPECT",
         "ls": "plugin:LS",
+    },
+    "registry": {
+        "login": "login:LOGIN",
+        "logout": "login:LOGOUT",
+        "ls": "registry:LS",
+        "tags": "registry:TAGS",
+    },
+    "system": {
+        "check": "check:VERB",
+        "df": "df:VERB",
+        "prune": "prune:OF_SYSTEM",
     },
 }
 
@@ -73,6 +104,8 @@ NOUN_HELP: Mapping[str, str] = {
     "container": "Manage containers",
     "image": "Manage images",
     "plugin": "List and describe plugins",
+    "registry": "Log in to registries and see what they list",
+    "system": "Measure, check, repair and prune the store",
 }
 
 

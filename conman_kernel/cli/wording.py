@@ -38,12 +38,12 @@ def ago(then: float, now: float | None = None) -> str:
     return duration((time.time() if now is None else now) - then) + " ago"
 
 
-def size(count: int, gap: str = " ") -> str:
+def size(count: int, gap: str = " ", digits: int = 3) -> str:
     """Bytes in powers of 1000 with three significant digits: ``2 MB``, ``1.98 MB``, ``12 B``."""
     amount = float(count)
     for unit in ("B", "kB", "MB", "GB", "TB", "PB"):
-        if amount < 999.5 or unit == "PB":
-            return f"{amount:.3g}{gap}{unit}"
+        if amount < 1000 - 10.0 ** (3 - digits) / 2 or unit == "PB":
+            return f"{amount:.{digits}g}{gap}{unit}"
         amount /= 1000
     raise AssertionError("unreachable")
 

@@ -26,7 +26,7 @@ def reconcile(context: Context) -> None:
         return  # and so there is no exec session
     boot = boot_id()
     for row in found:
-        if _upheld(context, row, boot):
+        if upheld(context, row, boot):
             continue
         try:
             # Whoever holds the lock of such a container is most likely settling it: what is shown next is to be true.
@@ -50,7 +50,7 @@ def _settle_execs(context: Context) -> None:
     settle_all(context)
 
 
-def _upheld(context: Context, row: ContainerRow, boot: str) -> bool:
+def upheld(context: Context, row: ContainerRow, boot: str) -> bool:
     """True where what the row says may well be so. May err on the side of True for a moment, never on the other."""
     if row.boot_id != boot:
         return False
@@ -65,7 +65,7 @@ def _upheld(context: Context, row: ContainerRow, boot: str) -> bool:
 def _settle(context: Context, row: ContainerRow, boot: str) -> None:
     with context.index.read() as connection:
         now = rows.by_id(connection, row.id)
-    if now is None or now.state in ("created", "exited") or _upheld(context, now, boot):
+    if now is None or now.state in ("created", "exited") or upheld(context, now, boot):
         return
     from .cleanup import finish, remove, stop_leftovers
     from .create import discard

@@ -40,6 +40,11 @@ class Containers:
         self._images_of = images_of
         self._reconciled = False
 
+    @property
+    def context(self) -> Context:
+        """What this service works with; for the kernel's own further layers."""
+        return self._context
+
     def create(self, image: ImageLike | str, options: ContainerOptions | None = None, *,
                cancel: Cancel | None = None) -> Container:
         """Make a container without starting it.

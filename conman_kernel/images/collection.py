@@ -44,7 +44,7 @@ def release(parts: Parts, lease_ids: Collection[str], cancel: Cancel, *, interru
             blobs = image_rows.unused_blobs(db, mine.blobs, set(others.blobs))
             image_rows.remove_layers(db, layers)
             image_rows.remove_blobs(db, blobs)
-        _sweep(parts, Items(tuple(layers), mine.snapshots), cancel)
+        _sweep(parts, Items(tuple(layers), mine.snapshots), lease_ids, cancel)
         for digest in blobs:
             if interrupted:
                 parts.blobs.demote(digest)
@@ -63,7 +63,7 @@ def collect(parts: Parts, cancel: Cancel) -> None:
     release(parts, [lease], cancel)
 
 
-def _sweep(parts: Parts, items: Items, cancel: Cancel) -> None:
+def _sweep(parts: Parts, items: Items, lease_ids: Collection[str], cancel: Cancel) -> None:
     for name, key in items.snapshots:
         mounted.clear(parts.layout, key)
         parts.storage(name).remove(KeyRequest(key, cancel))
@@ -79,5 +79,15 @@ def _sweep(parts: Parts, items: Items, cancel: Cancel) -> None:
                 refused.append((name, chain_id))
                 last = error
         if last is not None and len(refused) == len(pending):
-            raise last
+            refused = _unwanted(parts, refused, lease_ids)
+            if refused:
+                raise last
         pending = refused
+
+
+def _unwanted(parts: Parts, layers: list[tuple[str, str]], lease_ids: Collection[str]) -> list[tuple[str, str]]:
+    # A pull that began after the rows went may unpack on top of what was still there: it joins that layer when it commits,
+    # and removes it should it fail.
+    with parts.database.read() as db:
+        wanted = {*leases.held(db, without=lease_ids).layers, *image_rows.everything(db)[0]}
+    return [layer for layer in layers if layer not in wanted]

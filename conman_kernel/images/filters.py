@@ -1,27 +1,33 @@
-"""The filters of ``images --filter``, with podman's names."""
+"""The filters of ``images --filter`` and ``image prune --filter``, with podman's names."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Callable, Mapping, Sequence
 
 from ..errors import InvalidInput
-from .records import Image
+from .records import ImageRecord
 
 if TYPE_CHECKING:
     from .service import Images
 
-Fits = Callable[[Image], bool]
+Fits = Callable[[ImageRecord], bool]
+
+KEYS = ("after", "before", "containers", "dangling", "digest", "id", "intermediate", "label", "label!", "readonly", "reference",
+        "since", "until")
 
 
 def matcher(filters: Mapping[str, Sequence[str]], images: Images) -> Fits:
-    """One test made of all filters: of the values of one filter any must fit, of the filters all.
+    """One test made of all filters: of the values of one filter any must fit (of ``label!`` all), of the filters all.
 
-    :param images: where ``before`` and ``since`` look up the image they name.
+    :param images: where ``before``, ``since`` and ``containers`` look.
     :raises InvalidInput: an unknown filter, or a value it cannot take.
     :raises NotFound: ``before`` or ``since`` names no image.
     """
-    tests = [[_test(name, value, images) for value in values] for name, values in filters.items()]
-    return lambda image: all(any(test(image) for test in tests_of_one) for tests_of_one in tests)
+    groups: list[list[Fits]] = []
+    for name, values in filters.items():
+        tests = [_test(name, value, images) for value in values]
+        groups += [[test] for test in tests] if name == "label!" else [tests]
+    return lambda image: all(any(test(image) for test in group) for group in groups)
 
 
 def _test(name: str, value: str, images: Images) -> Fits:
@@ -30,18 +36,50 @@ def _test(name: str, value: str, images: Images) -> Fits:
     if name == "id":
         prefix = value.removeprefix("sha256:")
         return lambda image: image.id.startswith(prefix)
-    if name == "dangling":
-        if value.lower() not in ("true", "false", "1", "0"):
-            raise InvalidInput(f"the filter dangling takes true or false, not {value!r}")
-        wanted = value.lower() in ("true", "1")
-        return lambda image: (not image.names and not image.digests) is wanted
-    if name == "label":
-        key, equals, text = value.partition("=")
-        return lambda image: key in (labels := image.config.labels) and (not equals or labels[key] == text)
+    if name == "digest":
+        wanted = value if ":" in value else f"sha256:{value}"
+        return lambda image: any(known.startswith(wanted) for known in _digests(image))
+    if name in ("label", "label!"):
+        return _label(value, wanted=name == "label")
     if name in ("before", "since", "after"):
         pivot = images.get(value).created
         return (lambda image: image.created < pivot) if name == "before" else (lambda image: image.created > pivot)
-    raise InvalidInput(f"unknown filter {name!r}", hint="there are reference, id, dangling, label, before, since")
+    if name == "until":
+        from ..times import parse_time
+
+        limit = parse_time(value)
+        return lambda image: image.created < limit
+    return _yes_or_no(name, value, images)
+
+
+def _yes_or_no(name: str, value: str, images: Images) -> Fits:
+    if name == "containers" and value.lower() == "external":
+        return lambda image: False  # containers of other tools: there are none in this store
+    if name not in ("containers", "dangling", "intermediate", "readonly"):
+        raise InvalidInput(f"unknown filter {name!r}", hint=f"there are {', '.join(KEYS)}")
+    if value.lower() not in ("true", "false", "1", "0"):
+        raise InvalidInput(f"the filter {name} takes true or false, not {value!r}")
+    wanted = value.lower() in ("true", "1")
+    if name == "dangling":
+        return lambda image: (not image.names and not image.digests) is wanted
+    if name == "containers":
+        return lambda image: bool(images.users(image.id)) is wanted
+    # No image is the hidden parent of another, and none lies in a store that is only read.
+    return lambda image: not wanted
+
+
+def _label(value: str, *, wanted: bool) -> Fits:
+    key, equals, text = value.partition("=")
+
+    def test(image: ImageRecord) -> bool:
+        labels = image.config.labels
+        return (key in labels and (not equals or labels[key] == text)) is wanted
+
+    return test
+
+
+def _digests(image: ImageRecord) -> tuple[str, ...]:
+    return (image.digest, *(known.rpartition("@")[2] for known in image.digests))
 
 
 def _fits_name(pattern: str, name: str) -> bool:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 from ..store.image_rows import document
-from .records import Image
+from .records import ImageRecord
 
 
-def inspect(image: Image, manifest: object, manifest_type: str) -> dict[str, object]:
+def inspect(image: ImageRecord, manifest: object, manifest_type: str) -> dict[str, object]:
     """The document, JSON-ready; keys and their order are podman's.
 
     :param manifest: the stored manifest.

@@ -20,6 +20,7 @@ from ..store import image_rows
 from ..store.image_rows import Committed
 from ..worker.jobs import UnpackRequest, UnpackResult
 from .collection import LOCK
+from .crew import Crew
 from .mounted import merged
 from .parts import Parts
 
@@ -44,12 +45,14 @@ class Layers:
     """Makes the layers of one image, in one storage driver.
 
     :param what: names the image in messages.
+    :param crew: unpacks.
     :param fetch: brings a layer's blob into the store again, should somebody have collected it.
     """
 
-    def __init__(self, parts: Parts, what: str, cancel: Cancel, fetch: Callable[[Plan], None]) -> None:
+    def __init__(self, parts: Parts, what: str, crew: Crew, cancel: Cancel, fetch: Callable[[Plan], None]) -> None:
         self._parts = parts
         self._what = what
+        self._crew = crew
         self._cancel = cancel
         self._fetch = fetch
         self.driver: StorageDriver = parts.storage(parts.default_storage)
@@ -121,7 +124,7 @@ class Layers:
             blob_fd=blob, target_fd=target, media_type=plan.blob.media_type, whiteouts=whiteouts, cancel=self._cancel,
             merged=whole, base=plan.parent is None, progress=progress)
         try:
-            return self._parts.worker().unpack(request)
+            return self._crew.unpack(request)
         except (InvalidInput, Unavailable) as error:
             if isinstance(error, DeadlineExceeded):
                 raise

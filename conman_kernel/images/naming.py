@@ -1,9 +1,29 @@
-"""What a pulled image is called."""
+"""What an image is called in the store."""
 
 from __future__ import annotations
 
+from typing import Iterable
+
 from ..errors import InvalidInput
-from ..oci.reference import DEFAULT_TAG, LOCAL_SCHEMES, Reference, parse
+from ..oci.reference import DEFAULT_SCHEME, DEFAULT_TAG, LOCAL_SCHEMES, Reference, parse
+
+
+def local_names(texts: Iterable[str]) -> tuple[str, ...]:
+    """Whole names, ``domain/path:tag``, for what a person (or an archive) calls an image here.
+
+    A short name is put below ``localhost``, as podman does; ``latest`` where there is no tag.
+
+    :raises InvalidInput: one is no name, is of a local source, or has a digest.
+    """
+    found: list[str] = []
+    for text in texts:
+        reference = parse(text)
+        if reference.local or reference.digest or reference.scheme != DEFAULT_SCHEME:
+            raise InvalidInput(f"{text!r} cannot be the name of an image here", hint="write [REGISTRY/]NAME[:TAG]")
+        if reference.short:
+            reference = reference._replace(domain="localhost")
+        found.append(str(reference.with_default_tag()))
+    return tuple(dict.fromkeys(found))
 
 
 def naming(reference: Reference) -> tuple[str, tuple[str, ...]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Callable
 from ..record import Record
 
 if TYPE_CHECKING:
-    from ..slots.provider import Log
+    from ..slots.provider import Access, Log
     from ..slots.storage import StorageDriver
     from ..slots.transport import ImageTransport
     from ..store.blobs import Blobs
@@ -22,7 +22,7 @@ class Parts(Record):
 
     :param storage: a storage driver by name, opened on first need.
     :param default_storage: the driver for what is pulled now.
-    :param transport: a transport by scheme; the second argument is a call's ``tls_verify``, None where it said nothing.
+    :param transport: a transport by scheme, for one manner of approaching registries.
     :param short_names: see :meth:`conman_kernel.oci.reference.Reference.expand`.
     :param keep_blobs: compressed layers stay after they are unpacked.
     :param parallel: how many layers are downloaded at once.
@@ -35,7 +35,7 @@ class Parts(Record):
     worker: Callable[[], Worker]
     storage: Callable[[str], StorageDriver]
     default_storage: str
-    transport: Callable[[str, bool | None], ImageTransport]
+    transport: Callable[[str, Access], ImageTransport]
     short_names: tuple[str, ...]
     keep_blobs: bool
     parallel: int

@@ -13,6 +13,7 @@ from typing import Callable, Sequence, TypeVar
 from ..cancel import Cancel
 from ..errors import Cancelled
 from ..worker.jobs import UnpackResult
+from .crew import Crew
 from .fetch import Source
 from .layers import Layers, Plan
 from .parts import Parts
@@ -22,7 +23,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 UNPACKERS = 2
-"""Workers at once: each takes about 25 MB and keeps more than one core busy."""
+"""Workers at once: each takes some 20 MB and keeps more than one core busy."""
 
 
 class Pipeline:
@@ -40,7 +41,7 @@ class Pipeline:
         self._emit = emit
         self._caller = cancel
         self._cancel = Cancel(cancel.remaining())
-        self._layers = Layers(parts, what, self._cancel, self._download)
+        self._what = what
         self._wake = -1
         self._guard = threading.Lock()
         self._futures: list[Future[object]] = []
@@ -51,12 +52,15 @@ class Pipeline:
         :param plans: lowest first; what lies below the first is committed.
         :raises ConmanError: the first failure; all threads and workers have ended by then. What was committed stays.
         """
+        count = min(UNPACKERS, len(plans))
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         try:
-            with (ThreadPoolExecutor(self._parts.parallel, "conman-download") as downloads,
-                  ThreadPoolExecutor(UNPACKERS, "conman-unpack") as unpacks):
+            with (Crew(self._parts.worker, count) as crew,
+                  ThreadPoolExecutor(self._parts.parallel, "conman-download") as downloads,
+                  ThreadPoolExecutor(count, "conman-unpack") as unpacks):
+                layers = Layers(self._parts, self._what, crew, self._cancel, self._download)
                 try:
-                    self._run(plans, downloads, unpacks)
+                    self._run(plans, layers, downloads, unpacks)
                 except BaseException:
                     self._cancel.cancel("another layer failed")
                     for future in self._futures:
@@ -66,25 +70,32 @@ class Pipeline:
             os.close(self._wake)
             self._cancel.close()
 
-    def _run(self, plans: Sequence[Plan], downloads: ThreadPoolExecutor, unpacks: ThreadPoolExecutor) -> None:
-        alone = self._layers.driver.independent_layers
+    def _run(self, plans: Sequence[Plan], layers: Layers, downloads: ThreadPoolExecutor,
+             unpacks: ThreadPoolExecutor) -> None:
+        alone = layers.driver.independent_layers
         uses = [plan.blob.digest for plan in plans]
+
+        def unpack(plan: Plan) -> UnpackResult:
+            return layers.unpack(plan, self._progress(plan), on_parent=False)
+
+        def unpack_on_parent(plan: Plan) -> UnpackResult:
+            return layers.unpack(plan, self._progress(plan), on_parent=True)
 
         def bring(plan: Plan) -> Future[UnpackResult] | None:
             self._download(plan)
-            return self._submit(unpacks, self._unpack, plan) if alone else None
+            return self._submit(unpacks, unpack, plan) if alone else None
 
         brought = [self._submit(downloads, bring, plan) for plan in plans]
         for plan, coming in zip(plans, brought):
             early = self._wait(coming)
-            result = self._wait(early if early is not None else self._submit(unpacks, self._unpack, plan))
+            result = self._wait(early if early is not None else self._submit(unpacks, unpack, plan))
             if result.needs_parent:
                 self._parts.log.debug("layer %d is unpacked on its parents: %s", plan.number, result.why)
-                result = self._wait(self._submit(unpacks, self._unpack_on_parent, plan))
+                result = self._wait(self._submit(unpacks, unpack_on_parent, plan))
             if result.xattrs_dropped:
                 self._parts.log.warning("layer %d: %d extended attributes were left out: the file system takes none",
                                         plan.number, result.xattrs_dropped)
-            self._layers.commit(plan, result.size)
+            layers.commit(plan, result.size)
             self._emit(Progress("unpacked", plan.blob.digest, plan.blob.size, plan.blob.size))
             uses.remove(plan.blob.digest)
             if not self._parts.keep_blobs and plan.blob.digest not in uses:
@@ -96,12 +107,6 @@ class Pipeline:
             self._source.blob(self._parts.blobs, plan.blob, self._cancel,
                               lambda current: self._emit(Progress("downloading", digest, current, total)))
         self._emit(Progress("downloaded", digest, total, total))
-
-    def _unpack(self, plan: Plan) -> UnpackResult:
-        return self._layers.unpack(plan, self._progress(plan), on_parent=False)
-
-    def _unpack_on_parent(self, plan: Plan) -> UnpackResult:
-        return self._layers.unpack(plan, self._progress(plan), on_parent=True)
 
     def _progress(self, plan: Plan) -> Callable[[int], None]:
         return lambda current: self._emit(Progress("unpacking", plan.blob.digest, current, plan.blob.size))

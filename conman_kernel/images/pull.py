@@ -11,6 +11,7 @@ from ..errors import Cancelled, DigestMismatch, InvalidInput, Unavailable
 from ..oci import digest as digests
 from ..oci.image_config import ImageConfig, created_seconds, parse_config
 from ..oci.platform import Platform, host_platform, matches, parse_platform
+from ..slots.provider import Access
 from ..store import image_rows
 from ..store.image_rows import ImageRow, LayerRow
 from . import leases
@@ -26,23 +27,25 @@ class Pull:
 
     :param text: the reference as it was given.
     :param platform: as it was given; None takes the host's.
+    :param names: what the image is called here (``repository:tag``, whole), instead of what the reference says.
     """
 
     def __init__(self, parts: Parts, text: str, *, platform: str | None, progress: Callable[[Progress], None] | None,
-                 tls_verify: bool | None, cancel: Cancel) -> None:
+                 access: Access, cancel: Cancel, names: tuple[str, ...] | None = None) -> None:
         self._parts = parts
         self._text = text
         self._asked = parse_platform(platform) if platform else None
         self._platform: Platform = self._asked or host_platform()
         self._progress = progress
-        self._tls_verify = tls_verify
+        self._access = access
+        self._names = names
         self._cancel = cancel
         self._guard = threading.Lock()
 
     def resolve(self) -> Target:
         """Ask what the reference points at now. Errors as :func:`.resolve.resolve`."""
         self._emit(Progress("resolving", ""))
-        return resolve(self._text, self._parts, self._tls_verify, self._cancel)
+        return resolve(self._text, self._parts, self._access, self._cancel)
 
     def run(self, target: Target) -> str:
         """Bring the image here.
@@ -64,6 +67,11 @@ class Pull:
             raise
         self._emit(Progress("done", found.manifest.config.digest))
         return digests.split(found.manifest.config.digest)[1]
+
+    def _repositories(self, found: Found) -> set[str]:
+        if self._names is None:
+            return {found.repository} if found.repository else set()
+        return {name.rpartition(":")[0] for name in self._names}
 
     def _emit(self, event: Progress) -> None:
         if self._progress is not None:
@@ -99,11 +107,14 @@ class Pull:
                 manifest_type=found.manifest.media_type, manifest=found.document, platform=str(config.platform),
                 top_chain_id=layers[-1].chain_id if layers else "", size=sum(sizes.values()),
                 created=created_seconds(config.created), pulled=now, layers=layers))
-            for name in found.names:
+            for name in found.names if self._names is None else self._names:
                 image_rows.put_name(db, name, image_id, found.target.digest, now)
-            if found.repository:
+            for repository in self._repositories(found):
                 for digest in {found.target.digest, found.descriptor.digest}:
-                    image_rows.put_digest(db, found.repository, digest, image_id)
+                    image_rows.put_digest(db, repository, digest, image_id)
+            if found.reference.domain:
+                blobs = [found.manifest.config.digest, *(layer.blob_digest for layer in layers)]
+                image_rows.put_places(db, found.reference.repository, blobs, now)
             if self._parts.keep_blobs:
                 image_rows.put_blobs(db, [(layer.blob_digest, layer.blob_size, layer.media_type) for layer in layers
                                           if self._parts.blobs.has(layer.blob_digest)])

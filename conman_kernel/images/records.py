@@ -11,8 +11,8 @@ from ..store.image_rows import document
 from ..store.sqlite import sqlite3
 
 
-class Image(Record):
-    """One image in the store.
+class ImageRecord(Record):
+    """What the index says of one image.
 
     :param id: hexadecimal digest of its configuration, 64 digits.
     :param names: ``docker.io/library/alpine:latest`` and the like, sorted; without a name and without digests
@@ -51,16 +51,18 @@ class Image(Record):
 
 
 class Progress(Record):
-    """One step of a pull.
+    """One step of a pull or of a copy.
 
     :param kind: ``resolving`` once; then per layer ``exists``, or ``downloading`` (many), ``downloaded``, ``unpacking``
-        (many), ``unpacked``; at last ``done``.
+        (many), ``unpacked``; at last ``done``. Of a copy per blob ``exists``, ``mounted`` (linked from another repository), or
+        ``sending`` (many), ``sent``; ``done`` per image.
     :param digest: the layer's blob; of ``done`` the image's id; of ``resolving`` empty.
     :param current: bytes of the blob so far.
     :param total: bytes of the blob.
     """
 
-    kind: Literal["resolving", "downloading", "downloaded", "exists", "unpacking", "unpacked", "done"]
+    kind: Literal["resolving", "downloading", "downloaded", "exists", "unpacking", "unpacked", "sending", "sent", "mounted",
+                  "done"]
     digest: str
     current: int = 0
     total: int = 0
@@ -74,14 +76,14 @@ class RemoveReport(Record):
     deleted: tuple[str, ...]
 
 
-def image_of(row: sqlite3.Row, default_storage: str) -> Image:
+def image_of(row: sqlite3.Row, default_storage: str) -> ImageRecord:
     """The record of one row of :mod:`conman_kernel.store.image_rows`.
 
     :param default_storage: the driver to name where it holds the layers, or where there are none.
     """
     drivers = _lines(row["drivers"])
     storage = default_storage if default_storage in drivers or not drivers else drivers[0]
-    return Image(
+    return ImageRecord(
         id=row["id"], names=_lines(row["names"]), digests=_lines(row["digests"]), digest=row["manifest_digest"],
         created=row["created"], pulled=row["pulled"], size=row["size"], platform=row["platform"],
         top_chain_id=row["top_chain_id"], storage=storage, config_json=document(row["config"]))

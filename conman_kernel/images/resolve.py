@@ -12,6 +12,7 @@ from ..oci.media_types import layer_compression
 from ..oci.platform import Platform
 from ..oci.reference import Reference, parse
 from ..record import Record
+from ..slots.provider import Access
 from ..slots.transport import ResolveRequest
 from .fetch import Source
 from .naming import naming
@@ -60,7 +61,7 @@ def expand(text: str, parts: Parts) -> tuple[Reference, ...]:
     return reference.expand(parts.short_names)
 
 
-def resolve(text: str, parts: Parts, tls_verify: bool | None, cancel: Cancel) -> Target:
+def resolve(text: str, parts: Parts, access: Access, cancel: Cancel) -> Target:
     """Ask the transport what a reference points at; a short name is looked for in each place, in order.
 
     :raises ConmanError: as :mod:`conman_kernel.slots.transport` says; for a short name, of the first place that refused
@@ -70,7 +71,7 @@ def resolve(text: str, parts: Parts, tls_verify: bool | None, cancel: Cancel) ->
     failed: ConmanError | None = None
     for reference in candidates:
         cancel.check()
-        transport = parts.transport(reference.scheme, tls_verify)
+        transport = parts.transport(reference.scheme, access)
         try:
             found = transport.resolve(ResolveRequest(reference.location, cancel))
         except (NotFound, Unauthorized) as error:

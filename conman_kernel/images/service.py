@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Callable, Literal, Mapping, Sequence
+from typing import TYPE_CHECKING, Callable, Literal, Mapping, Sequence
 
 from ..cancel import Cancel
 from ..errors import ConmanError, InvalidState, NotFound, Unavailable
 from ..oci.platform import Platform, matches, parse_platform
 from ..oci.reference import parse
+from ..slots.provider import AS_CONFIGURED, Access
 from ..store import image_rows
 from ..store.sqlite import sqlite3
 from . import leases
+from .image import Image
 from .leases import Items
 from .lookup import by_id, find, names_of
 from .parts import Parts
-from .records import Image, Progress, RemoveReport, image_of
+from .records import ImageRecord, Progress, RemoveReport, image_of
+
+if TYPE_CHECKING:
+    from .copying import CopyReport, ManifestFormat
+    from .history import HistoryEntry
+    from .instances import Mounted
+    from .pruning import PruneReport
+    from .tree import ImageTree
 
 Policy = Literal["missing", "always", "never", "newer"]
 
@@ -25,14 +34,19 @@ class Images:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
+    @property
+    def parts(self) -> Parts:
+        """What the service is made of, for the services beside and above it."""
+        return self._parts
+
     def pull(self, reference: str, *, platform: str | None = None, progress: Callable[[Progress], None] | None = None,
-             tls_verify: bool | None = None, cancel: Cancel | None = None, policy: Policy = "always") -> Image:
+             access: Access = AS_CONFIGURED, cancel: Cancel | None = None, policy: Policy = "always") -> Image:
         """Bring an image here: resolve, fetch, verify, unpack, name it.
 
         :param reference: see :mod:`conman_kernel.oci.reference`; a short name is looked for in ``short_names``.
         :param platform: ``os/architecture[/variant]``; None means this machine's.
         :param progress: called with each step, from several threads, one at a time; it must not block for long.
-        :param tls_verify: False lets this call accept plain HTTP and unverified TLS.
+        :param access: credentials, certificates, and whether TLS is verified, where this call wants other than configured.
         :param policy: ``always`` asks the source; ``missing`` only where the image is not here; ``newer`` asks, but a
             source that cannot be reached is no error where the image is here; ``never`` does not ask.
         :returns: the image, complete and named.
@@ -46,26 +60,26 @@ class Images:
         watch = cancel if cancel is not None else Cancel()
         here = None if policy == "always" else self._here(reference, platform)
         if policy == "never":
-            return _known(here, reference)
+            return self._noun(_known(here, reference))
         if here is not None and policy == "missing":
-            return here
+            return self._noun(here)
         from .pull import Pull
 
-        job = Pull(self._parts, reference, platform=platform, progress=progress, tls_verify=tls_verify, cancel=watch)
+        job = Pull(self._parts, reference, platform=platform, progress=progress, access=access, cancel=watch)
         try:
             target = job.resolve()
         except Unavailable:
             if policy == "newer" and here is not None and not watch.cancelled and watch.remaining() != 0.0:
-                return here
+                return self._noun(here)
             raise
         with self._parts.database.read() as db:
             same = here is not None and policy == "newer" and target.descriptor.digest in _targets(db, here)
         if same and here is not None:
-            return here
+            return self._noun(here)
         return self.get(job.run(target))
 
     def ensure(self, reference: str, *, policy: Policy = "missing", platform: str | None = None,
-               progress: Callable[[Progress], None] | None = None, tls_verify: bool | None = None,
+               progress: Callable[[Progress], None] | None = None, access: Access = AS_CONFIGURED,
                cancel: Cancel | None = None) -> Image:
         """The image to run: what is here, or pulled as ``policy`` says (see :meth:`pull`).
 
@@ -74,8 +88,8 @@ class Images:
         if policy != "never" and by_id(reference):
             here = self._here(reference, platform)
             if here is not None and here.id.startswith(reference.removeprefix("sha256:")):
-                return here
-        return self.pull(reference, platform=platform, progress=progress, tls_verify=tls_verify, cancel=cancel,
+                return self._noun(here)
+        return self.pull(reference, platform=platform, progress=progress, access=access, cancel=cancel,
                          policy=policy)
 
     def get(self, name_or_id: str) -> Image:
@@ -86,7 +100,7 @@ class Images:
         :raises NotFound: there is none.
         :raises InvalidInput: several images fit.
         """
-        return _known(self._here(name_or_id, None), name_or_id)
+        return self._noun(_known(self._here(name_or_id, None), name_or_id))
 
     def list(self, filters: Mapping[str, Sequence[str]] | None = None) -> list[Image]:
         """The images that are here, the newest first.
@@ -97,12 +111,12 @@ class Images:
         """
         with self._parts.database.read() as db:
             images = [image_of(row, self._parts.default_storage) for row in image_rows.every(db)]
-        if not filters:
-            return images
-        from .filters import matcher
+        if filters:
+            from .filters import matcher
 
-        fits = matcher(filters, self)
-        return [image for image in images if fits(image)]
+            fits = matcher(filters, self)
+            images = [image for image in images if fits(image)]
+        return [self._noun(image) for image in images]
 
     def unpack(self, image: Image, *, cancel: Cancel | None = None) -> Image:
         """The image with its layers in the default storage driver, unpacked there now if another driver holds them.
@@ -115,7 +129,7 @@ class Images:
             return image
         from .placing import place
 
-        place(self._parts, image, cancel if cancel is not None else Cancel())
+        place(self._parts, image.record, cancel if cancel is not None else Cancel())
         return self.get(image.id)
 
     def inspect(self, image: Image) -> dict[str, object]:
@@ -126,7 +140,7 @@ class Images:
             row = db.execute("SELECT manifest, manifest_type FROM images WHERE id = ?", (image.id,)).fetchone()
         if row is None:
             raise _unknown(image.id)
-        return inspect(image, row[0], row[1])
+        return inspect(image.record, row[0], row[1])
 
     def users(self, image_id: str) -> tuple[tuple[str, str], ...]:
         """Id and name of the containers made from an image."""
@@ -164,13 +178,153 @@ class Images:
         release(self._parts, [lease], watch)
         return RemoveReport(image.names or image.digests, (image.id,))
 
+    def tag(self, image: Image | str, *names: str) -> Image:
+        """Give an image further names; a name that points elsewhere moves.
+
+        :param image: an image, or the name or id of one.
+        :param names: ``[domain/]path[:tag]``; a short one is put below ``localhost``, as podman does.
+        :returns: the image with its names as they are then.
+        :raises NotFound: there is no such image.
+        :raises InvalidInput: a name is none, or has a digest.
+        """
+        from .tagging import tag
+
+        record = self._meant(image)
+        tag(self._parts, record, names)
+        return self.get(record.id)
+
+    def untag(self, image: Image | str, *names: str) -> Image:
+        """Take names away; the image stays, also without any.
+
+        :param names: as in :meth:`tag`; none: all that it has.
+        :raises NotFound: there is no such image, or it has no such name.
+        """
+        from .tagging import untag
+
+        record = self._meant(image)
+        untag(self._parts, record, names)
+        return self.get(record.id)
+
+    def history(self, image: Image | str) -> tuple[HistoryEntry, ...]:
+        """How an image was made, the latest step first. :raises NotFound: there is no such image."""
+        from .history import history
+
+        return history(self._parts, self._meant(image))
+
+    def tree(self, images: Sequence[Image] | None = None) -> ImageTree:
+        """Who shares which layers.
+
+        :param images: None: all.
+        """
+        from .tree import tree
+
+        return tree(self._parts, [image.record for image in (self.list() if images is None else images)])
+
+    def prune(self, *, all: bool = False, filters: Mapping[str, Sequence[str]] | None = None,
+              cancel: Cancel | None = None) -> PruneReport:
+        """Remove images that nothing needs: those without a name, with ``all`` every one that no container was made from.
+
+        :param filters: podman's ``until`` and ``label``, as in :meth:`list`.
+        :returns: what went, and how many bytes that gave back.
+        """
+        from .pruning import prune
+
+        return prune(self, self._parts, all=all, filters=filters or {}, cancel=cancel if cancel is not None else Cancel())
+
+    def mount(self, image: Image | str, *, cancel: Cancel | None = None) -> Mounted:
+        """Show an image's root file system, read-only.
+
+        :returns: a context manager that gives the path; the mount ends with the block, or, should this process be killed,
+            with the next command that looks.
+        :raises NotFound: there is no such image.
+        :raises Unavailable: the system refuses to mount.
+        """
+        from .instances import Mounted
+
+        found = self.unpack(image if isinstance(image, Image) else self.get(image), cancel=cancel)
+        return Mounted(self._parts, found.record, cancel if cancel is not None else Cancel())
+
+    def push(self, image: Image | str, destination: str = "", *, access: Access = AS_CONFIGURED,
+             format: ManifestFormat | None = None, progress: Callable[[Progress], None] | None = None,
+             cancel: Cancel | None = None) -> str:
+        """Send an image to a registry, or write it to any other place that a transport writes to.
+
+        :param destination: a reference; empty: the image's own name.
+        :param format: ``oci`` or ``docker``: rewrite the manifest; None keeps it, and with it its digest.
+        :param progress: called with each step, from several threads, one at a time.
+        :returns: the digest of the manifest at the destination.
+        :raises NotFound: there is no such image; or a layer that was not kept is nowhere to be had.
+        :raises Unauthorized, Unavailable, InvalidInput: as the transport says.
+        """
+        from .copying import push
+
+        record = self._meant(image)
+        return push(self._parts, record, destination or self._asked_by(record, image), access=access, format=format,
+                    progress=progress, cancel=cancel if cancel is not None else Cancel())
+
+    def copy(self, source: str, destination: str, *, all_platforms: bool = False, platform: str | None = None,
+             format: ManifestFormat | None = None, access: Access = AS_CONFIGURED, source_access: Access | None = None,
+             progress: Callable[[Progress], None] | None = None, cancel: Cancel | None = None) -> CopyReport:
+        """Copy an image from anywhere to anywhere, digests preserved.
+
+        :param source: a reference with its scheme; ``store:NAME`` is this store, no scheme is a registry.
+        :param destination: likewise. Into the store, layers are unpacked, too.
+        :param all_platforms: an index is copied whole, instead of the manifest for one platform.
+        :param platform: ``os/architecture[/variant]``; None means this machine's.
+        :param format: ``oci`` or ``docker``: rewrite the manifest, giving up its digest.
+        :param access: for the destination; ``source_access`` for the source, None: the same.
+        :raises NotFound, Unauthorized, Unavailable, InvalidInput, DigestMismatch: as the transports and :meth:`pull` say.
+        """
+        from .copying import copy
+
+        return copy(self, self._parts, source, destination, all_platforms=all_platforms, platform=platform, format=format,
+                    access=access, source_access=source_access, progress=progress,
+                    cancel=cancel if cancel is not None else Cancel())
+
+    def save(self, images: Sequence[Image | str], destination: str, *, format: ManifestFormat | None = None,
+             progress: Callable[[Progress], None] | None = None, cancel: Cancel | None = None) -> tuple[str, ...]:
+        """Write images into one archive, layout or folder, with their names.
+
+        :param destination: such as ``oci-archive:/path/x.tar`` or ``docker-archive:/path/x.tar``.
+        :returns: the digest of each manifest there.
+        :raises InvalidInput: the destination cannot hold several images, and there are. Others as :meth:`push`.
+        """
+        from .saving import save
+
+        chosen = [(record, name) for image, record in zip(images, map(self._meant, images), strict=True)
+                  for name in (record.names or ("",) if isinstance(image, Image) else (self._asked_by(record, image),))]
+        return save(self._parts, chosen, destination, format=format, progress=progress,
+                    cancel=cancel if cancel is not None else Cancel())
+
+    def load(self, source: str, *, progress: Callable[[Progress], None] | None = None,
+             cancel: Cancel | None = None) -> tuple[Image, ...]:
+        """Bring every image of an archive, layout or folder here, with the names it has there.
+
+        :param source: a path, whose kind is told by what it holds; or a reference with its scheme.
+        :returns: the images, in the order of the source.
+        :raises InvalidInput: it is none of what can be read. Others as :meth:`pull`.
+        """
+        from .loading import load
+
+        return load(self, self._parts, source, progress=progress, cancel=cancel if cancel is not None else Cancel())
+
     def collect(self, cancel: Cancel | None = None) -> None:
         """Remove whatever layers and blobs no image, container or living process needs. May be called at any time."""
         from .collection import collect
 
         collect(self._parts, cancel if cancel is not None else Cancel())
 
-    def _here(self, text: str, platform: str | None) -> Image | None:
+    def _meant(self, image: Image | str) -> ImageRecord:
+        return image.record if isinstance(image, Image) else _known(self._here(image, None), image)
+
+    def _asked_by(self, record: ImageRecord, image: Image | str) -> str:
+        # The name that an image was asked for by: an object or an id is none.
+        return self._name_meant(record, image) if isinstance(image, str) else ""
+
+    def _noun(self, record: ImageRecord) -> Image:
+        return Image(self, record)
+
+    def _here(self, text: str, platform: str | None) -> ImageRecord | None:
         wanted: Platform | None = parse_platform(platform) if platform else None
         with self._parts.database.read() as db:
             row = find(db, text, self._parts)
@@ -179,7 +333,7 @@ class Images:
         image = image_of(row, self._parts.default_storage)
         return None if wanted is not None and not matches(wanted, parse_platform(image.platform)) else image
 
-    def _name_meant(self, image: Image, text: str) -> str:
+    def _name_meant(self, image: ImageRecord, text: str) -> str:
         # The name that brought us here, or nothing where it was an id or a digest.
         if _is_id(image, text):
             return ""
@@ -189,22 +343,22 @@ class Images:
         ending = f"/{parse(text).with_default_tag()}"
         return next((name for name in image.names if name.endswith(ending)), "")
 
-    def _doom(self, db: sqlite3.Connection, image: Image) -> str:
+    def _doom(self, db: sqlite3.Connection, image: ImageRecord) -> str:
         rows = image_rows.layers_of(db, image.id)
         copies = image_rows.drivers_of(db, [row.chain_id for row in rows])
         image_rows.remove_image(db, image.id)
         return leases.take(db, "remove", Items(tuple(copies), (), tuple(row.blob_digest for row in rows)))
 
 
-def _is_id(image: Image, text: str) -> bool:
+def _is_id(image: ImageRecord, text: str) -> bool:
     return by_id(text) and image.id.startswith(text.removeprefix("sha256:"))
 
 
-def _targets(db: sqlite3.Connection, image: Image) -> set[str]:
+def _targets(db: sqlite3.Connection, image: ImageRecord) -> set[str]:
     return {image.digest, *(image_rows.target_of(db, name) for name in image.names)}
 
 
-def _known(image: Image | None, text: str) -> Image:
+def _known(image: ImageRecord | None, text: str) -> ImageRecord:
     if image is None:
         raise _unknown(text)
     return image
@@ -214,7 +368,7 @@ def _unknown(text: str) -> NotFound:
     return NotFound(f"{text}: image not known")
 
 
-def _in_use(image: Image, holders: Sequence[tuple[str, str]]) -> ConmanError:
+def _in_use(image: ImageRecord, holders: Sequence[tuple[str, str]]) -> ConmanError:
     shown = ", ".join(f"{id[:12]} ({name})" for id, name in holders[:5])
     error = InvalidState(f"image {image.names[0] if image.names else image.id[:12]} is in use by container {shown}",
                          hint="remove the container first, or both with --force")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ..errors import InvalidInput, Unavailable
+from ..errors import InvalidInput
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -32,9 +32,9 @@ CONFIGS = (OCI_CONFIG, DOCKER_CONFIG)
 ACCEPTED = (OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST)
 """What a client may ask a registry for when it resolves a reference."""
 
-Compression = Literal["none", "gzip"]
+Compression = Literal["none", "gzip", "zstd"]
 
-_LAYERS: dict[str, str] = {
+_LAYERS: dict[str, Compression] = {
     OCI_LAYER: "none", OCI_LAYER_GZIP: "gzip", OCI_LAYER_ZSTD: "zstd",
     OCI_FOREIGN: "none", OCI_FOREIGN + "+gzip": "gzip", OCI_FOREIGN + "+zstd": "zstd",
     DOCKER_LAYER: "none", DOCKER_LAYER_GZIP: "gzip", DOCKER_LAYER_ZSTD: "zstd",
@@ -46,18 +46,19 @@ def layer_compression(media_type: str) -> Compression:
     """How a layer's tar is packed.
 
     :raises InvalidInput: this is no layer of an image.
-    :raises Unavailable: zstd, which this version does not inflate.
     """
     found = _LAYERS.get(media_type)
-    if found == "gzip":
-        return "gzip"
-    if found == "none":
-        return "none"
-    if found == "zstd":
-        raise Unavailable(f"a layer of type {media_type} is compressed with zstd, which this version cannot unpack",
-                          hint="zstd layers come with the image library's release; convert the image to gzip meanwhile")
+    if found is not None:
+        return found
     raise InvalidInput(f"{media_type[:200]!r} is not the type of an image layer",
                        hint="the reference may name an artifact that is no container image")
+
+
+def layer_type(compression: Compression, *, docker: bool) -> str:
+    """The media type of a layer in one of the two families."""
+    if docker:
+        return DOCKER_LAYER if compression == "none" else f"{DOCKER_LAYER}.{compression}"
+    return OCI_LAYER if compression == "none" else f"{OCI_LAYER}+{compression}"
 
 
 def is_manifest_or_index(media_type: str) -> bool:

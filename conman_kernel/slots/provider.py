@@ -43,11 +43,34 @@ class RegistrySettings(Record):
     :param insecure: True: plain HTTP and unverified TLS are allowed. None: only where the host is a loopback address.
     :param ca: path of a PEM bundle that signs the registry's certificate; empty: the system's.
     :param mirrors: hosts (``host[:port][/prefix]``) tried in order before the registry itself.
+    :param cert: path of a PEM client certificate; ``key``: of its private key, empty where it is in the same file.
     """
 
     insecure: bool | None = None
     ca: str = ""
     mirrors: tuple[str, ...] = ()
+    cert: str = ""
+    key: str = ""
+
+
+class Access(Record):
+    """How one call wants registries to be approached, above the configuration. Transports look at it.
+
+    :param tls_verify: False: plain HTTP and unverified TLS are allowed. None: as configured. (The kernel has put it into
+        ``registries`` already.)
+    :param auth_file: the only file that credentials are read from and kept in; empty: the usual places.
+    :param credentials: user and password to use instead of any that are kept.
+    :param cert_dir: a folder of ``*.crt`` (authorities), ``*.cert`` and ``*.key`` (of the client); empty: the usual places.
+    """
+
+    tls_verify: bool | None = None
+    auth_file: str = ""
+    credentials: tuple[str, str] | None = None
+    cert_dir: str = ""
+
+
+AS_CONFIGURED = Access()
+"""No call-specific wishes."""
 
 
 class PluginContext(Generic[O]):
@@ -59,18 +82,20 @@ class PluginContext(Generic[O]):
     :ivar run_dir: folder below ``--run-root`` that is this plugin's own and is gone after a reboot. Not created.
     :ivar log: where to report; never print.
     :ivar registries: the ``[registry."host"]`` tables, by host. Only transports look at them.
+    :ivar access: what the call says about registries; see :class:`Access`.
     """
 
-    __slots__ = ("log", "name", "options", "registries", "run_dir", "state_dir")
+    __slots__ = ("access", "log", "name", "options", "registries", "run_dir", "state_dir")
 
     def __init__(self, *, name: str, options: O, state_dir: str, run_dir: str, log: Log,
-                 registries: Mapping[str, RegistrySettings] | None = None) -> None:
+                 registries: Mapping[str, RegistrySettings] | None = None, access: Access = AS_CONFIGURED) -> None:
         self.name = name
         self.options = options
         self.state_dir = state_dir
         self.run_dir = run_dir
         self.log = log
         self.registries: Mapping[str, RegistrySettings] = registries or {}
+        self.access = access
 
 
 class Option(Record):
@@ -137,7 +162,8 @@ def provider(*, api: int, summary: str, open: Callable[[PluginContext[O]], T_co]
 
     def typed(context: _Raw) -> PluginContext[O]:
         return PluginContext(name=context.name, options=options(**context.options), state_dir=context.state_dir,
-                             run_dir=context.run_dir, log=context.log, registries=context.registries)
+                             run_dir=context.run_dir, log=context.log, registries=context.registries,
+                             access=context.access)
 
     return Provider(api=api, summary=summary, options=listed,
                     probe=lambda context: probe(typed(context)), open=lambda context: open(typed(context)))

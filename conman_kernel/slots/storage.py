@@ -110,6 +110,13 @@ class AcquireRequest(Record):
     cancel: Cancel
 
 
+class LeftoversRequest(Record):
+    """What lies half made or half removed. ``keep``: keys of active snapshots that somebody may be making right now."""
+
+    keep: frozenset[str]
+    cancel: Cancel
+
+
 class StorageDriver(Protocol):
     """A keeper of snapshots. See the module for vocabulary, scenarios and promises."""
 
@@ -151,6 +158,15 @@ class StorageDriver(Protocol):
         """
         ...
 
+    def layer(self, request: KeyRequest) -> str | None:
+        """The folder of a snapshot, active or committed, with its entries in the :attr:`whiteouts` form: with
+        ``OVERLAY`` only what differs from its parent, with ``APPLIED`` the whole tree. None where only ``mounts`` of it (or
+        of a view of it) shows anything. For reading: nobody writes there but through ``mounts`` or an unpack.
+
+        :raises NotFound: no such key or name.
+        """
+        ...
+
     def remove(self, request: KeyRequest) -> None:
         """Remove an active or committed snapshot, or what is left of a half-made one; nothing there is no error.
 
@@ -182,4 +198,17 @@ class StorageDriver(Protocol):
 
     def close(self) -> None:
         """Give descriptors back. May be called twice."""
+        ...
+
+
+class TidyDriver(StorageDriver, Protocol):
+    """A driver that can tell what killed processes have left in its folders; optional, by having both methods."""
+
+    def leftovers(self, request: LeftoversRequest) -> tuple[str, ...]:
+        """What is half made, half removed or unreadable, named for a person, sorted; nothing that a living process is at
+        work on. Changes nothing."""
+        ...
+
+    def clear(self, request: LeftoversRequest) -> None:
+        """Remove what :meth:`leftovers` names, but for active snapshots that cannot be read: they may hold somebody's work."""
         ...

@@ -1,4 +1,4 @@
-"""The slot ``conman.transport``: where images come from.
+"""The slot ``conman.transport``: where images come from, and where they go.
 
 A transport turns a *reference* into a *descriptor* and opens the bytes of any descriptor. It verifies nothing: the
 kernel checks size and digest of every byte before it parses or unpacks it, so a transport cannot lie. Methods may be
@@ -6,11 +6,16 @@ called from several threads at once. Selected per reference by scheme, see ``[tr
 
 Three scenarios. *Pull*: ``resolve`` once, ``open`` for the manifest (and the index above it), the config, then each
 layer, several at once. *Resume* (kernel's affair): ``open`` with ``offset`` > 0. *Local source*: the same calls on a folder.
+
+:class:`ImageTransport` is what every transport is. Whatever else one can do it offers by having the methods of a
+further protocol: :class:`WritableTransport` (push, save, copy), :class:`ListingTransport` (several images in one
+place: load), :class:`RegistryTransport` (login, tags, repositories). The kernel looks for the methods and says so
+where they are missing.
 """
 
 from __future__ import annotations
 
-from typing import Iterator, Protocol
+from typing import Callable, Iterator, Literal, Protocol
 
 from ..cancel import Cancel
 from ..oci.descriptor import Descriptor
@@ -90,4 +95,167 @@ class ImageTransport(Protocol):
 
     def close(self) -> None:
         """Give connections and descriptors back. May be called twice."""
+        ...
+
+
+class WriteRequest(Record):
+    """A destination.
+
+    :param location: the reference without its scheme, as in :class:`ResolveRequest`.
+    :param cancel: deadline and cancel token; holds for opening the destination only.
+    """
+
+    location: str
+    cancel: Cancel
+
+
+class PutBlobRequest(Record):
+    """One blob on its way to a destination.
+
+    :param descriptor: digest, size and media type; all known.
+    :param open: from an offset to the bytes from there on, verified by the kernel: an iterator that raises
+        :class:`~conman_kernel.errors.DigestMismatch` where the source lied. May be called again, for another try.
+    :param places: repositories (``host/path``) where this blob was seen, the latest first; a registry may link it from there.
+    :param progress: takes the number of bytes that have arrived so far.
+    :param cancel: deadline and cancel token.
+    """
+
+    descriptor: Descriptor
+    open: Callable[[int], Iterator[bytes]]
+    places: tuple[str, ...]
+    progress: Callable[[int], None]
+    cancel: Cancel
+
+
+class PutManifestRequest(Record):
+    """A manifest or index whose blobs (or manifests) are all there.
+
+    :param descriptor: digest, size and media type of ``content``.
+    :param content: the exact bytes.
+    :param names: what the image is called at the destination (``host/path:tag``), for those that hold several images;
+        empty: the name in the location, if any.
+    :param top: False for a manifest that an index lists: it gets no name.
+    :param cancel: deadline and cancel token.
+    """
+
+    descriptor: Descriptor
+    content: bytes
+    names: tuple[str, ...]
+    top: bool
+    cancel: Cancel
+
+
+class ImageWriter(Protocol):
+    """A destination that images are being written to. Blobs may come from several threads at once; manifests come one
+    by one, after everything that they name. A context in three acts: put, ``commit``, ``close``."""
+
+    @property
+    def plain_layers(self) -> bool:
+        """True where layers can only be stored uncompressed: the kernel then inflates them, with a manifest that says so."""
+        ...
+
+    @property
+    def indexes(self) -> bool:
+        """True where an index can be stored; else the kernel chooses one platform's manifest."""
+        ...
+
+    def put_blob(self, request: PutBlobRequest) -> Literal["exists", "mounted", "written"]:
+        """Have a blob at the destination.
+
+        :returns: ``exists``: it was there; ``mounted``: linked from another repository; ``written``: its bytes were sent.
+        :raises Unauthorized, Unavailable, InvalidInput: as in :meth:`ImageTransport.resolve`.
+        :raises DigestMismatch: the destination, or ``open``, says the bytes are others.
+        """
+        ...
+
+    def put_manifest(self, request: PutManifestRequest) -> None:
+        """Store a manifest or index. Errors as in :meth:`put_blob`."""
+        ...
+
+    def commit(self, cancel: Cancel) -> None:
+        """Make it all visible: a file appears by one rename, whole. What is visible at once (a registry) has nothing to do."""
+        ...
+
+    def close(self) -> None:
+        """Give everything back; what was not committed is removed where that can be done. May be called twice."""
+        ...
+
+
+class WritableTransport(ImageTransport, Protocol):
+    """A transport that images can be written to."""
+
+    def write(self, request: WriteRequest) -> ImageWriter:
+        """Open a destination.
+
+        :raises AlreadyExists: a file is there that is not to be replaced or added to.
+        :raises Unauthorized, Unavailable, InvalidInput: as in :meth:`ImageTransport.resolve`.
+        """
+        ...
+
+
+class Contained(Record):
+    """One image of several in one place.
+
+    :param location: what :meth:`ImageTransport.resolve` finds it by.
+    :param names: what it is called there; may be empty.
+    """
+
+    location: str
+    names: tuple[str, ...]
+
+
+class ListingTransport(ImageTransport, Protocol):
+    """A transport whose places hold several images: archives, layouts."""
+
+    def images(self, request: ResolveRequest) -> tuple[Contained, ...]:
+        """What a place holds, in its order. Errors as in :meth:`ImageTransport.resolve`.
+
+        :param request: its location names the place as a whole.
+        """
+        ...
+
+
+class LoginRequest(Record):
+    """Credentials for a registry.
+
+    :param registry: ``host[:port]``, or ``host[:port]/path`` where they are for a part of it only.
+    :param username: empty with an identity token as password.
+    :param password: never shown in any message.
+    :param cancel: deadline and cancel token.
+    """
+
+    registry: str
+    username: str
+    password: str
+    cancel: Cancel
+
+
+class RegistryTransport(WritableTransport, Protocol):
+    """A transport to registries: accounts and catalogues."""
+
+    def login(self, request: LoginRequest) -> str:
+        """Try credentials, and keep them where they work.
+
+        :returns: where they are kept: a file, or the name of a credential helper.
+        :raises Unauthorized: the registry refuses them; nothing is kept.
+        """
+        ...
+
+    def logout(self, registry: str) -> bool:
+        """Forget credentials. :returns: False where there were none."""
+        ...
+
+    def account(self, registry: str) -> str | None:
+        """The user name that is kept for a registry; None where there is none."""
+        ...
+
+    def tags(self, request: ResolveRequest) -> Iterator[str]:
+        """The tags of a repository (``host/path``), page by page as they are read."""
+        ...
+
+    def repositories(self, request: ResolveRequest) -> Iterator[str]:
+        """The repositories of a registry (``host``), without its name, where it has a catalogue.
+
+        :raises Unavailable: it has none.
+        """
         ...

@@ -223,6 +223,23 @@ def put_blobs(db: sqlite3.Connection, blobs: Iterable[tuple[str, int, str]]) -> 
     db.executemany("INSERT OR IGNORE INTO blobs (digest, size, media_type) VALUES (?,?,?)", list(blobs))
 
 
+PLACE_DAYS = 90
+"""How long it is remembered where a blob was seen: registries clear up, too."""
+
+
+def put_places(db: sqlite3.Connection, repository: str, digests: Iterable[str], now: float) -> None:
+    """Note that a repository (``host/path``) holds blobs."""
+    db.executemany("INSERT OR REPLACE INTO blob_places (digest, repository, seen) VALUES (?,?,?)",
+                   [(digest, repository, now) for digest in digests])
+    db.execute("DELETE FROM blob_places WHERE seen < ?", (now - PLACE_DAYS * 86400,))
+
+
+def places_of(db: sqlite3.Connection, digest: str) -> tuple[str, ...]:
+    """The repositories in which a blob was seen, the latest first."""
+    return tuple(row[0] for row in db.execute("SELECT repository FROM blob_places WHERE digest = ? ORDER BY seen DESC, repository",
+                                              (digest,)))
+
+
 def remove_blobs(db: sqlite3.Connection, digests: Iterable[str]) -> None:
     """Take away the rows of blobs."""
     db.executemany("DELETE FROM blobs WHERE digest = ?", [(digest,) for digest in digests])

@@ -103,5 +103,13 @@ ALTER TABLE exec_sessions ADD COLUMN shim_start INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE exec_sessions ADD COLUMN owner_pid INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE exec_sessions ADD COLUMN owner_start INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX exec_sessions_active ON exec_sessions(state) WHERE state IN ('starting', 'running');
+""", """
+CREATE TABLE blob_places (                    -- where a blob was seen, so that a push may link it instead of sending it
+    digest TEXT NOT NULL, repository TEXT NOT NULL, seen REAL NOT NULL, PRIMARY KEY (digest, repository)
+) WITHOUT ROWID;
+CREATE INDEX image_layers_blob ON image_layers(blob_digest);
+CREATE TABLE image_mounts (                   -- images that `conman image mount` holds mounted
+    image_id TEXT PRIMARY KEY REFERENCES images(id), driver TEXT NOT NULL, key TEXT NOT NULL, mounts INTEGER NOT NULL
+) WITHOUT ROWID;
 """)
 """One script per version, applied in order inside one transaction."""

@@ -17,11 +17,11 @@ from ..values import Values
 from ..wording import ago, go_time, size, utc
 
 if TYPE_CHECKING:
-    from ...images.records import Image
+    from ...images.image import Image
     from ...kernel import Conman
 
 _HEADINGS = {"ID": "IMAGE ID", "CreatedSince": "CREATED", "CreatedAt": "CREATED AT", "Created": "CREATED",
-             "Containers": "CONTAINERS"}
+             "Containers": "CONTAINERS", "SharedSize": "SHARED SIZE", "UniqueSize": "UNIQUE SIZE"}
 _NONE = "<none>"
 
 
@@ -80,12 +80,14 @@ def _text(conman: Conman, lines: Sequence[_Line], values: Values) -> str:
     now = time.time()
     if wants_json(format):
         used = [container.image_id for container in conman.containers.list(all=True)]
-        return json_text([_document(line.image, used.count(line.image.id)) for line in lines])
+        shared = _shared(conman)
+        return json_text([_document(line.image, used.count(line.image.id), shared) for line in lines])
     if values.flag("quiet"):
         ids = dict.fromkeys(line.image.id for line in lines)
         return "".join((f"sha256:{id}" if whole else id[:12]) + "\n" for id in ids)
     if format:
-        return render(format, [_row(line, now, whole=whole) for line in lines], _HEADINGS,
+        shared = _shared(conman) if any(name in format for name in ("SharedSize", "UniqueSize", "json")) else {}
+        return render(format, [_row(line, now, shared, whole=whole) for line in lines], _HEADINGS,
                       heading=not values.flag("noheading"))
     digests = values.flag("digests")
     rows = [("REPOSITORY", "TAG", *(("DIGEST",) if digests else ()), "IMAGE ID", "CREATED", "SIZE")]
@@ -99,7 +101,12 @@ def _text(conman: Conman, lines: Sequence[_Line], values: Values) -> str:
     return table(rows)
 
 
-def _document(image: Image, containers: int) -> dict[str, object]:
+def _shared(conman: Conman) -> dict[str, int]:
+    """Bytes of each image's layers that other images stand on, too."""
+    return {image.id: image.shared for image in conman.images.tree().images}
+
+
+def _document(image: Image, containers: int, shared: dict[str, int]) -> dict[str, object]:
     labels = dict(image.config.labels)
     return {
         "Id": image.id,
@@ -107,7 +114,7 @@ def _document(image: Image, containers: int) -> dict[str, object]:
         "RepoTags": list(image.names) or None,
         "RepoDigests": list(image.digests),
         "Size": image.size,
-        "SharedSize": 0,
+        "SharedSize": shared.get(image.id, 0),
         "VirtualSize": image.size,
         "Labels": labels or None,
         "Containers": containers,
@@ -120,7 +127,7 @@ def _document(image: Image, containers: int) -> dict[str, object]:
     }
 
 
-def _row(line: _Line, now: float, *, whole: bool) -> dict[str, object]:
+def _row(line: _Line, now: float, shared: dict[str, int], *, whole: bool) -> dict[str, object]:
     image = line.image
     return {
         "ID": f"sha256:{image.id}" if whole else image.id[:12],
@@ -134,6 +141,9 @@ def _row(line: _Line, now: float, *, whole: bool) -> dict[str, object]:
         "CreatedTime": go_time(image.created),
         "Size": size(image.size),
         "VirtualSize": size(image.size),
+        "SharedSize": size(shared.get(image.id, 0)),
+        "UniqueSize": size(image.size - shared.get(image.id, 0)),
+        "Labels": ",".join(f"{key}={value}" for key, value in sorted(image.config.labels.items())),
         "Names": list(image.names),
         "Platform": image.platform,
         "StorageDriver": image.storage,
@@ -146,7 +156,7 @@ VERB = Verb(
     options=(
         Option("--all", "Show all images (there are no intermediate ones to hide)", FLAG, short="-a"),
         Option("--digests", "Show digests", FLAG),
-        Option("--filter", "Show the images that match: reference, dangling, label, before, since, id", LIST,
+        Option("--filter", "Show the images that match, such as reference=, label=, until=, dangling=true", LIST,
                short="-f",
                metavar="KEY=VALUE"),
         Option("--format", "json, or a template such as '{{.Repository}}:{{.Tag}}' or 'table {{.ID}} {{.Size}}'",

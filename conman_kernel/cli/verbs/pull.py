@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from ...errors import ConmanError
 from .. import out
-from ..container_options import IMAGE_OPTIONS
+from ..access import ACCESS_OPTIONS, access
+from ..container_options import PULL_OPTIONS
 from ..context import Context
 from ..declare import IMAGE, Argument, Verb
-from ..pulling import PullDisplay, tls_verify
+from ..pulling import PullDisplay
 from ..values import Values
 
 
@@ -18,7 +19,7 @@ def _run(context: Context, values: Values) -> int:
         try:
             with PullDisplay(conman, name, quiet=values.flag("quiet")) as display:
                 image = conman.images.pull(name, platform=values.text("platform") or None,
-                                           tls_verify=tls_verify(values),
+                                           access=access(values),
                                            progress=display, cancel=context.cancel)
         except ConmanError as error:
             if context.cancel.cancelled or len(values.arguments) == 1:
@@ -33,4 +34,4 @@ def _run(context: Context, values: Values) -> int:
 VERB = Verb(
     "pull", "Pull images from a registry, or from an OCI layout or archive", _run,
     arguments=(Argument("IMAGE", 1, None, IMAGE),),
-    options=tuple(option for option in IMAGE_OPTIONS if option.long != "--pull"))
+    options=(*PULL_OPTIONS, *ACCESS_OPTIONS))

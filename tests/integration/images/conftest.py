@@ -42,7 +42,7 @@ class Store:
         self.parts = Parts(
             layout=self.layout, database=self.index, locks=Locks(self.layout), blobs=Blobs(self.layout),
                 worker=Worker,
-            storage=self.driver, default_storage=default, transport=lambda scheme, tls_verify: self.transport,
+            storage=self.driver, default_storage=default, transport=lambda scheme, access: self.transport,
             short_names=("docker.io/library",), keep_blobs=True, parallel=3, log=logging.getLogger("conman-test"))
         self.images = Images(self.parts)
 

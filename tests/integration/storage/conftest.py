@@ -1,4 +1,4 @@
-"""Both drivers on real mounts, in memory and on ext4 through a loop device."""
+"""The stock drivers on real mounts: in memory, and on ext4 and btrfs through loop devices."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Callable, Iterator, TypeVar
 
@@ -88,12 +89,50 @@ class Store:
         return commit
 
 
-def _loop_ext4(folder: Path) -> None:
+MAKERS = {"ext4": ["mkfs.ext4", "-q", "-O", "^has_journal"], "btrfs": ["mkfs.btrfs", "-q", "-f"]}
+SIZES = {"ext4": 96 << 20, "btrfs": 256 << 20}
+
+
+@contextmanager
+def loop_mounted(kind: str, folder: Path) -> Iterator[Path]:
+    """The folder, made, with an empty file system of that kind on it; it lies in a file beside the folder, full of holes."""
+    lacks = missing(kind)
+    if lacks:
+        pytest.skip(lacks)
+    folder.mkdir()
     image = folder.parent / f"{folder.name}.img"
     with open(image, "wb") as file:
-        file.truncate(96 << 20)
-    subprocess.run(["mkfs.ext4", "-q", "-O", "^has_journal", image], check=True)
+        file.truncate(SIZES[kind])
+    subprocess.run([*MAKERS[kind], image], check=True, capture_output=True)
     subprocess.run(["mount", "-o", "loop", image, folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+        image.unlink()
+
+
+def missing(kind: str) -> str:
+    """What keeps this machine from mounting such a file system; empty: nothing."""
+    if shutil.which(MAKERS[kind][0], path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin") is None:
+        return f"no {MAKERS[kind][0]} here (make setup-dev installs it)"
+    known = Path("/proc/filesystems").read_text()
+    if f"\t{kind}\n" not in known and subprocess.run(["modprobe", kind], capture_output=True).returncode:
+        return f"this kernel knows no {kind}"
+    return ""
+
+
+DRIVERS = ("overlay", "vfs", "btrfs")
+
+
+@contextmanager
+def state_for(name: str, folder: Path) -> Iterator[Path]:
+    """A folder that can hold a driver's state: in memory, or a btrfs of its own for the one that needs it."""
+    if name != "btrfs":
+        yield folder
+        return
+    with loop_mounted("btrfs", folder) as mounted:
+        yield mounted
 
 
 @pytest.fixture
@@ -104,22 +143,25 @@ def scratch_folder() -> Iterator[Path]:
     shutil.rmtree(made)
 
 
-@pytest.fixture(params=["tmpfs", "ext4"])
+@pytest.fixture(params=["tmpfs", "ext4", "btrfs"])
 def disk(request: pytest.FixtureRequest, scratch_folder: Path) -> Iterator[Path]:
     folder = scratch_folder / "disk"
-    folder.mkdir()
-    if request.param == "ext4":
-        _loop_ext4(folder)
-    yield folder
-    if request.param == "ext4":
-        subprocess.run(["umount", folder], check=True)
+    if request.param == "tmpfs":
+        folder.mkdir()
+        yield folder
+        return
+    with loop_mounted(request.param, folder):
+        yield folder
 
 
 @pytest.fixture
-def stores(disk: Path, scratch_folder: Path) -> dict[str, Store]:
-    return {name: Store(open_driver(name, disk / name), scratch_folder) for name in ("overlay", "vfs")}
+def stores(disk: Path, scratch_folder: Path, request: pytest.FixtureRequest) -> dict[str, Store]:
+    """Every driver that this disk can hold."""
+    names = DRIVERS if request.node.callspec.params["disk"] == "btrfs" else ("overlay", "vfs")
+    return {name: Store(open_driver(name, disk / name), scratch_folder) for name in names}
 
 
-@pytest.fixture(params=["overlay", "vfs"])
-def store(request: pytest.FixtureRequest, scratch_folder: Path) -> Store:
-    return Store(open_driver(request.param, scratch_folder / "state"), scratch_folder)
+@pytest.fixture(params=DRIVERS)
+def store(request: pytest.FixtureRequest, scratch_folder: Path) -> Iterator[Store]:
+    with state_for(request.param, scratch_folder / "state") as state:
+        yield Store(open_driver(request.param, state), scratch_folder)

@@ -1,4 +1,4 @@
-"""Both drivers keep the slot's promises, on real mounts."""
+"""The drivers keep the slot's promises, on real mounts."""
 
 from __future__ import annotations
 

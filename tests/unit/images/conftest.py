@@ -144,6 +144,12 @@ class Folders:
     def view(self, request: PrepareRequest) -> Snapshot:
         return self.prepare(request)
 
+    def layer(self, request: KeyRequest) -> str | None:
+        for kind in ("committed", "active"):
+            if (self.root / kind / request.key).exists():
+                return str(self.root / kind / request.key / "tree")
+        raise NotFound(request.key)
+
     def commit(self, request: CommitRequest) -> None:
         self.before_commit(request)
         source, target = self.root / "active" / request.key, self.root / "committed" / request.name
@@ -205,7 +211,7 @@ class Bench:
         self.parts = Parts(
             layout=self.layout, database=self.index, locks=Locks(self.layout), blobs=self.blobs, worker=Worker,
             storage=lambda name: {"folders": self.driver}[name], default_storage="folders",
-            transport=lambda scheme, tls_verify: self.shelf, short_names=("docker.io/library",), keep_blobs=keep_blobs,
+            transport=lambda scheme, access: self.shelf, short_names=("docker.io/library",), keep_blobs=keep_blobs,
             parallel=3, log=logging.getLogger("conman-test"))
         self.images = Images(self.parts)
 

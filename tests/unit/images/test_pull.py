@@ -78,7 +78,7 @@ def test_a_second_pull_fetches_documents_only(bench):
     bench.shelf.opened.clear()
     seen: list[Progress] = []
     second = bench.images.pull("box", progress=seen.append)
-    assert second._replace(pulled=0) == first._replace(pulled=0)
+    assert second.record._replace(pulled=0) == first.record._replace(pulled=0)
     assert [digest for digest, _ in bench.shelf.opened] == [made.descriptor.digest]
     assert [e.digest for e in seen if e.kind == "exists"] == blobs
 

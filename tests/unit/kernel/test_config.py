@@ -134,6 +134,8 @@ def test_registry_tables(write: Write) -> None:
     origins = {row.key: (row.value, row.origin) for row in found.show() if row.key.startswith("registry.")}
     assert origins == {'registry."a.example:5000".insecure': (True, file),
                        'registry."a.example:5000".ca': ("/ca.pem", f'{file} [machine."here"]'),
+                       'registry."a.example:5000".cert': ("", "built in"),
+                       'registry."a.example:5000".key': ("", "built in"),
                        'registry."a.example:5000".mirrors': (("m1", "m2/x"), file)}
 
 

@@ -20,7 +20,7 @@ from conman_kernel.errors import (
 )
 from conman_kernel.plugins import Plugins
 from conman_kernel.slots import ATTACH, RUNTIME, STORAGE
-from conman_kernel.slots.provider import PluginContext
+from conman_kernel.slots.provider import Access, PluginContext
 
 from .conftest import HEAD, HOOK, SOUND, Lines, Open, Site
 
@@ -334,7 +334,7 @@ def test_registries_reach_the_plugin(site: Site, plugins: Open) -> None:
     held = plugins(toml)
 
     def told(held: Plugins, tls_verify: bool | None = None) -> PluginContext[object]:
-        answer: object = held.get(ATTACH, "reg", tls_verify=tls_verify).run(None)  # type: ignore[arg-type]
+        answer: object = held.get(ATTACH, "reg", access=Access(tls_verify)).run(None)  # type: ignore[arg-type]
         return cast("PluginContext[object]", answer)
 
     strict, lax = told(held), told(held, False)
