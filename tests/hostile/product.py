@@ -1,0 +1,172 @@
+"""The whole product on hostile images: pulled from the loopback registry, unpacked by the worker, shown by the driver."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import stat
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Iterator, Mapping
+
+from conman_kernel import Cancel, Conman
+from conman_kernel.images.mounted import merged
+from conman_kernel.slots import STORAGE
+from conman_kernel.slots.storage import KeyRequest, PrepareRequest, StorageDriver
+from conman_kernel.testing.aftermath import look
+from conman_kernel.testing.images import Image, Lies, digest_of, image
+from conman_kernel.testing.registry import Registry
+from conman_kernel.testing.trees import Entry, read_tree
+
+from .cases import Case, Layer, What
+
+DRIVERS = ("overlay-storage", "vfs-storage")
+DEADLINE = 30.0
+"""Seconds after which a pull counts as hung."""
+MOST_DATA = 1 << 27
+"""Files that are bigger are not read."""
+HOST = ("/etc/passwd", "/etc/shadow", "/etc", "/", "/root", "/dev", "/dev/null", "/dev/zero", "/proc/sys/kernel/core_pattern",
+        "/proc/self/root", "/usr", "/usr/bin", "/bin", "/lib")
+"""Places of the host that hostile names aim at."""
+
+
+def served(layers: list[Layer]) -> Image:
+    """An image of layers, whose documents tell the truth."""
+    return image([layer.blob for layer in layers],
+                 lies=Lies(diff_ids=[layer.diff_id for layer in layers], layer_types=[layer.media_type for layer in layers]))
+
+
+class Surroundings:
+    """What lies around a store: a canary folder beside it, and the places of the host that hostile names aim at."""
+
+    def __init__(self, folder: Path) -> None:
+        self.outside = folder / "outside"
+        self.outside.mkdir(parents=True)
+        (self.outside / "sentinel").write_text("untouched")
+        (self.outside / "in").mkdir()
+        (self.outside / "in/deep").write_text("untouched")
+        os.symlink("sentinel", self.outside / "link")
+        self._folder = folder
+        self._before: dict[str, tuple[object, ...]] = {}
+
+    def remember(self) -> None:
+        """What is to stay as it is now."""
+        self._before = self.look()
+
+    def look(self) -> dict[str, tuple[object, ...]]:
+        """Attributes and listings."""
+        found: dict[str, tuple[object, ...]] = {}
+        for path in HOST:
+            state = os.stat(path)
+            times = () if path in ("/dev", "/", "/proc/self/root", "/proc/sys/kernel/core_pattern") else (state.st_mtime_ns,)
+            names = tuple(sorted(os.listdir(path))) if stat.S_ISDIR(state.st_mode) and path != "/proc/self/root" else ()
+            found[path] = (state.st_mode, state.st_uid, state.st_gid, state.st_rdev, *times, names)
+        found["core_pattern"] = (Path("/proc/sys/kernel/core_pattern").read_bytes(),)
+        for top, folders, files in os.walk(self.outside):
+            for name in [".", *folders, *files]:
+                path = os.path.join(top, name)
+                state = os.lstat(path)
+                data = hashlib.sha256(Path(path).read_bytes()).hexdigest() if stat.S_ISREG(state.st_mode) else ""
+                found[path] = (state.st_mode, state.st_uid, state.st_gid, state.st_nlink, state.st_mtime_ns, data)
+        found["beside"] = (tuple(sorted(os.listdir(self._folder))),)
+        return found
+
+    def changes(self) -> list[str]:
+        """What is not as it was."""
+        now = self.look()
+        return [f"{path}: {self._before.get(path)} -> {now.get(path)}" for path in sorted({*self._before, *now})
+                if self._before.get(path) != now.get(path)]
+
+
+class Product:
+    """One store with one storage driver, used for many cases one after the other."""
+
+    def __init__(self, folder: Path, driver: str) -> None:
+        folder.mkdir()
+        self.folder = folder
+        self.driver_name = driver
+        self.around = Surroundings(folder)
+        (folder / "conman.toml").write_text("")
+        self.conman = self.opened()
+        self._before: object = None
+
+    def opened(self, **overrides: object) -> Conman:
+        """A kernel on the store."""
+        return Conman(root=str(self.folder / "store/root"), run_root=str(self.folder / "store/run"),
+                      config=str(self.folder / "conman.toml"), environ={}, log=logging.getLogger("hostile"),
+                      overrides={"storage.driver": self.driver_name, **overrides})
+
+    @property
+    def root(self) -> Path:
+        """The store's folder."""
+        return self.folder / "store/root"
+
+    def pull(self, reference: str, seconds: float = DEADLINE) -> str:
+        """Pull an image; returns its id."""
+        with Cancel(seconds) as cancel:
+            return str(self.conman.images.pull(reference, cancel=cancel).id)
+
+    @contextmanager
+    def shown(self, image_id: str) -> Iterator[str]:
+        """The path of the image's root file system, for the block."""
+        chain_id = self.conman.images.get(image_id).top_chain_id
+        driver: StorageDriver = self.conman.plugins.get(STORAGE, self.driver_name)
+        cancel = Cancel(DEADLINE)
+        driver.view(PrepareRequest("hostile-look", chain_id, cancel))
+        try:
+            with merged(driver.mounts(KeyRequest("hostile-look", cancel)), self.conman.layout, "hostile-look") as fd:
+                yield f"/proc/self/fd/{fd}/."
+        finally:
+            driver.remove(KeyRequest("hostile-look", cancel))
+            cancel.close()
+
+    def state(self) -> dict[str, object]:
+        """What the store holds: files, rows, mounts, processes, content on its way."""
+        found = look(str(self.root), str(self.folder / "store/run"))
+        ingest = self.root / "ingest"
+        return {"files": found.files, "rows": found.rows, "mounts": found.mounts, "processes": found.processes,
+                "ingest": sorted(os.listdir(ingest)) if ingest.exists() else []}
+
+    def settle(self, registry: Registry, case: Case) -> None:
+        """Pull and remove one image, so that what a first pull makes is there, and remember that state."""
+        registry.add_image(served(case.built()), "settle:1")
+        self.conman.images.remove(self.pull(f"{registry.host}/settle:1"))
+        self._before = self.state()
+        self.around.remember()
+
+    def left(self) -> list[str]:
+        """How the store differs from the state that was remembered."""
+        before, now = self._before, self.state()
+        assert isinstance(before, dict)
+        return [f"{name}: {before[name]} -> {now[name]}" for name in now if before[name] != now[name]]
+
+
+def tree_of(path: str) -> Mapping[str, Entry]:
+    """The entries beneath a path, contents unread."""
+    return read_tree(path, content=False)
+
+
+def disagreements(path: str, wanted: Mapping[str, What]) -> list[str]:
+    """How the tree at ``path`` differs from a verdict's, one line each."""
+    found = tree_of(path)
+    lines = [f"{name}: is there, a {entry.kind}" for name, entry in sorted(found.items()) if name != "." and name not in wanted]
+    for name, what in wanted.items():
+        entry = found.get(name)
+        lines += [f"{name}: is not there"] if entry is None else [f"{name}: {line}" for line in _compare(path, name, entry, what)]
+    return lines
+
+
+def _compare(path: str, name: str, entry: Entry, what: What) -> list[str]:
+    pairs: list[tuple[str, object, object]] = [("kind", entry.kind, what.kind)]
+    for label, found, wanted in (("mode", oct(entry.mode), None if what.mode is None else oct(what.mode)),
+                                 ("owner", (entry.uid, entry.gid), what.owner), ("size", entry.size, what.size),
+                                 ("target", entry.target, what.target), ("device", entry.device, what.device),
+                                 ("mtime", entry.mtime, what.mtime), ("xattrs", entry.xattrs, what.xattrs)):
+        if wanted is not None:
+            pairs.append((label, found, wanted))
+    if what.data is not None and entry.kind == "file" and entry.size <= MOST_DATA:
+        pairs.append(("content", digest_of(Path(path, name).read_bytes()), digest_of(what.data)))
+    if what.same is not None:
+        pairs.append(("linked to", what.same in entry.links, True))
+    return [f"{label} is {found!r}, not {wanted!r}" for label, found, wanted in pairs if found != wanted]

@@ -1,0 +1,35 @@
+"""Every archive case through the whole product and every storage driver; the tables are in ``archives/``."""
+
+from __future__ import annotations
+
+import pytest
+
+from conman_kernel.errors import ConmanError
+from conman_kernel.testing.registry import Registry
+
+from .archives import forms, links, names, nodes, packed
+from .cases import Accepted, Case
+from .product import Product, disagreements, served
+
+CASES = [*names.CASES, *links.CASES, *nodes.CASES, *forms.CASES, *packed.CASES]
+
+
+def test_names_are_names() -> None:
+    assert len({case.name for case in CASES}) == len(CASES)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_archive(case: Case, unharmed: Product, registry: Registry) -> None:
+    registry.add_image(served(case.built()), f"{case.name}:1")
+    if isinstance(case.verdict, Accepted):
+        image_id = unharmed.pull(f"{registry.host}/{case.name}:1")
+        with unharmed.shown(image_id) as path:
+            found = disagreements(path, case.verdict.tree)
+        unharmed.conman.images.remove(image_id)
+        assert found == [], "\n".join(found)
+        return
+    with pytest.raises(ConmanError) as caught:
+        unharmed.pull(f"{registry.host}/{case.name}:1")
+    assert type(caught.value) is case.verdict.error, f"{type(caught.value).__name__}: {caught.value}"
+    assert [word for word in case.verdict.words if word not in str(caught.value)] == [], str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1 and str(caught.value).isprintable(), repr(str(caught.value))
