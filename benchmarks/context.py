@@ -53,6 +53,8 @@ class Bench:
         more = (peers.docker(folder / "docker"), containerd.containerd(folder / "containerd"))
         #: conman and podman: what builds a state of its own from nothing.
         self.main: list[peers.Peer] = [peer for peer in main if peer is not None]
+        #: who can only bring images.
+        self.copiers: list[peers.Peer] = peers.copiers(folder / "copiers")
         #: everybody who is here.
         self.everyone: list[peers.Peer] = [*self.main, *(peer for peer in more if peer is not None)]
 
@@ -97,5 +99,5 @@ class Bench:
 
     def close(self) -> None:
         """End whatever was started and remove all state."""
-        for peer in self.everyone:
+        for peer in [*self.everyone, *self.copiers]:
             peer.close()

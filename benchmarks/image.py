@@ -1,4 +1,4 @@
-"""A large image for the pull benchmark: three layers, the same bytes every time, content as mixed as a distribution's.
+"""Images for the pull benchmarks: the same bytes every time, content as mixed as a distribution's.
 
 Usage: ``python benchmarks/image.py DIR [--bytes N] [--files N]`` writes an OCI layout folder, tagged ``latest``.
 """
@@ -9,12 +9,13 @@ import argparse
 import hashlib
 import io
 import json
+import os
 import random
 import tarfile
 import zlib
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Mapping, NamedTuple, Sequence
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -23,6 +24,18 @@ LAYERS = 3
 
 _letters = random.Random(0)
 WORDS = ["".join(_letters.choices("etaoinshrdlucmfwyp", k=_letters.randint(2, 12))) for _ in range(3000)]
+
+
+class Part(NamedTuple):
+    """What one layer is to hold.
+
+    :param number: parts of the same number, files and size are the same layer.
+    :param size: bytes of all files together.
+    """
+
+    number: int
+    files: int
+    size: int
 
 
 class Layer(NamedTuple):
@@ -78,13 +91,14 @@ def _sizes(files: int, total: int, seed: int) -> list[int]:
     return [int(w * scale) for w in weights]
 
 
-def write_layer(folder: Path, number: int, files: int, total: int) -> Layer:
+def write_layer(folder: Path, part: Part) -> Layer:
     """Write one layer's blob, named after its digest, into ``folder``."""
-    part = folder / f"layer-{number}.part"
-    sink = _Sink(part)
+    number = part.number
+    unfinished = folder / f"layer-{number}.part"
+    sink = _Sink(unfinished)
     with tarfile.open(fileobj=sink, mode="w|", format=tarfile.PAX_FORMAT, bufsize=1 << 20) as archive:
         made: set[str] = set()
-        for index, size in enumerate(_sizes(files, total, number)):
+        for index, size in enumerate(_sizes(part.files, part.size, number)):
             parent = f"usr/share/layer{number}/d{index // 100:03}"
             for name in ("usr", "usr/share", f"usr/share/layer{number}", parent):
                 if name not in made:
@@ -97,18 +111,31 @@ def write_layer(folder: Path, number: int, files: int, total: int) -> Layer:
             archive.addfile(info, io.BytesIO(_contents(number * 1_000_003 + index, size)))
     sink.finish()
     digest = sink.packed.hexdigest()
-    part.rename(folder / digest)
+    unfinished.rename(folder / digest)
     return Layer(f"sha256:{digest}", sink.size, f"sha256:{sink.plain.hexdigest()}")
 
 
-def write(layout: Path, total: int, files: int) -> list[Layer]:
-    """Write the image: ``total`` bytes of content in ``files`` files, spread evenly over the layers."""
+def even(total: int, files: int, layers: int) -> list[Part]:
+    """``total`` bytes in ``files`` files, spread evenly over the layers."""
+    return [Part(number, files // layers, total // layers) for number in range(layers)]
+
+
+def write(layout: Path, images: Mapping[str, Sequence[Part]]) -> dict[str, list[Layer]]:
+    """Write images, by tag, into one layout folder; returns the layers of each."""
     folder = layout / "blobs" / "sha256"
     folder.mkdir(parents=True)
+    parts = list(dict.fromkeys(part for wanted in images.values() for part in wanted))
     with ProcessPoolExecutor(max_workers=2) as pool:
-        jobs = [pool.submit(write_layer, folder, n, files // LAYERS, total // LAYERS) for n in range(LAYERS)]
-        layers = [job.result() for job in jobs]
+        made = dict(zip(parts, pool.map(write_layer, [folder] * len(parts), parts)))
+    found = {tag: [made[part] for part in wanted] for tag, wanted in images.items()}
+    tops = [_manifest(folder, tag, layers) for tag, layers in found.items()]
+    (layout / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": tops}))
+    (layout / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+    return found
 
+
+def _manifest(folder: Path, tag: str, layers: Sequence[Layer]) -> dict[str, object]:
+    """The configuration and the manifest of one image; returns the manifest's descriptor."""
     def put(document: object, media_type: str) -> dict[str, object]:
         body = json.dumps(document, sort_keys=True).encode()
         digest = hashlib.sha256(body).hexdigest()
@@ -116,23 +143,14 @@ def write(layout: Path, total: int, files: int) -> list[Layer]:
         return {"mediaType": media_type, "digest": f"sha256:{digest}", "size": len(body)}
 
     oci = "application/vnd.oci.image"
-    machine = "arm64" if "aarch64" in _machine() else "amd64"
+    machine = "arm64" if "aarch64" in os.uname().machine else "amd64"
     config = put({"architecture": machine, "os": "linux", "config": {"Cmd": ["true"]},
                   "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]}},
                  f"{oci}.config.v1+json")
     rows = [{"mediaType": f"{oci}.layer.v1.tar+gzip", "digest": layer.digest, "size": layer.size} for layer in layers]
     top = put({"schemaVersion": 2, "mediaType": f"{oci}.manifest.v1+json", "config": config, "layers": rows},
               f"{oci}.manifest.v1+json")
-    top["annotations"] = {"org.opencontainers.image.ref.name": "latest"}
-    (layout / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [top]}))
-    (layout / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
-    return layers
-
-
-def _machine() -> str:
-    import os
-
-    return os.uname().machine
+    return {**top, "annotations": {"org.opencontainers.image.ref.name": tag}}
 
 
 if __name__ == "__main__":
@@ -141,5 +159,5 @@ if __name__ == "__main__":
     parser.add_argument("--bytes", type=int, default=10**9)
     parser.add_argument("--files", type=int, default=50_000)
     chosen = parser.parse_args()
-    for layer in write(chosen.layout, chosen.bytes, chosen.files):
+    for layer in write(chosen.layout, {"latest": even(chosen.bytes, chosen.files, LAYERS)})["latest"]:
         print(layer.digest, layer.size)

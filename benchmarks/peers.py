@@ -89,6 +89,15 @@ class Peer:
         """Get an image."""
         self.do(self.command("pull", reference))
 
+    def look(self, reference: str) -> tuple[Command | None, str]:
+        """A command that finds an image here and asks no registry, and what it is; None where there is no such command."""
+        shown = subprocess.run(self.command("pull", "--help").argv, env=dict(self.environ), capture_output=True, text=True).stdout
+        if "--policy" in shown:
+            return self.command("pull", "--policy", "missing", reference), "pull --policy missing"
+        command = self.command("image", "exists", reference)
+        found = subprocess.run(command.argv, env=dict(self.environ), stdin=subprocess.DEVNULL, capture_output=True).returncode == 0
+        return (command, "image exists") if found else (None, "")
+
     def detached(self, reference: str, name: str, *words: str) -> None:
         """Start a container in the background. It goes with :meth:`remove`, at the latest with :meth:`forget`."""
         self.do(self.command("run", "-d", "--name", name, reference, *words))
@@ -139,6 +148,25 @@ def _command_lines() -> Iterator[bytes]:
                 continue  # it ended while we looked
 
 
+class Skopeo(Peer):
+    """skopeo, which only copies: into a store as podman has it, or into a folder with nothing unpacked."""
+
+    def __init__(self, name: str, folder: Path, target: str) -> None:
+        super().__init__(name, ["skopeo", "--insecure-policy", "--tmpdir", f"{folder}/tmp"], folder, log_driver="")
+        self._target = target
+
+    def command(self, verb: str, *arguments: str) -> Command:
+        """``copy`` for ``pull``; nothing else is known."""
+        assert verb == "pull"
+        (reference,) = arguments
+        (self.folder / "tmp").mkdir(parents=True, exist_ok=True)
+        return Command([*self.start, "copy", "--quiet", "--src-tls-verify=false", f"docker://{reference}",
+                        self._target.format(folder=self.folder, reference=reference)], self.environ)
+
+    def running(self) -> list[str]:
+        return []
+
+
 class Docker(Peer):
     """A docker whose daemon was here before: only what the benchmark brought into it is taken out again."""
 
@@ -176,6 +204,15 @@ def podman(folder: Path) -> Peer | None:
              "--storage-driver", "overlay", "--runtime", "runc", "--cgroup-manager", "cgroupfs"]
     return Peer("podman", start, folder, run_flags=PODMAN_RUN, pull_flags=("--quiet", "--tls-verify=false"),
                 log_driver="k8s-file")
+
+
+def copiers(folder: Path) -> list[Peer]:
+    """skopeo, where it is installed: as it fills a store, and as it only fetches."""
+    if shutil.which("skopeo") is None:
+        return []
+    store = "containers-storage:[overlay@{folder}/root+{folder}/run]{reference}"
+    return [Skopeo("skopeo to a store", folder / "skopeo-store", store),
+            Skopeo("skopeo to a folder (no unpacking)", folder / "skopeo-folder", "dir:{folder}/image")]
 
 
 def docker(folder: Path) -> Docker | None:
