@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import conman_overlay_storage as plugin
+from conman_kernel.support import filesystems
 
 
 def test_every_option_is_declared_with_a_default_and_a_reason():
@@ -14,7 +15,7 @@ def test_every_option_is_declared_with_a_default_and_a_reason():
 def test_a_good_file_system_is_told_from_a_bad_one(tmp_path, monkeypatch):
     from conman_overlay_storage import probe
 
-    assert probe.file_system("/proc") == "proc"
+    assert filesystems.file_system("/proc") == "proc"
     for kind, fine in (("ext4", True), ("tmpfs", True), ("overlay", False), ("nfs4", False)):
         monkeypatch.setattr(probe, "file_system", lambda folder, kind=kind: kind)
         answer = probe.probe(str(tmp_path / "state" / "dir"))

@@ -44,15 +44,21 @@ class Store:
         self._scratch = scratch
         self.results: list[UnpackResult] = []
 
-    def mounted(self, key: str, action: Callable[[str], T]) -> T:
-        """Mount a snapshot, act on the mount point, unmount."""
+    @contextmanager
+    def shown(self, key: str) -> Iterator[str]:
+        """A snapshot mounted for the length of the block; its mount point."""
         target = tempfile.mkdtemp(dir=self._scratch)
         mount_all(self.driver.mounts(KeyRequest(key, Cancel(60))), target)
         try:
-            return action(target)
+            yield target
         finally:
             unmount(target)
             os.rmdir(target)
+
+    def mounted(self, key: str, action: Callable[[str], T]) -> T:
+        """Mount a snapshot, act on the mount point, unmount."""
+        with self.shown(key) as target:
+            return action(target)
 
     def _write(self, blob: bytes | Path, folder: str, *, merged: bool, base: bool, form: Whiteouts) -> UnpackResult:
         path = blob if isinstance(blob, Path) else self._scratch / "blob"

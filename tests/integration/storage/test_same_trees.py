@@ -37,9 +37,11 @@ def add_all_backwards(store, layers) -> None:
 def compare(stores: dict[str, Store]) -> list[str]:
     """How the other trees differ from the one of overlay."""
     first, *others = stores.values()
-    return [line for other in others
-            for line in first.mounted("look", lambda left, other=other: other.mounted(
-                "look", lambda right: differences(left, right)))]
+    found: list[str] = []
+    for other in others:
+        with first.shown("look") as left, other.shown("look") as right:
+            found += differences(left, right)
+    return found
 
 
 def test_all_drivers_give_identical_trees(stores):

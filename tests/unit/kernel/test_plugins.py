@@ -20,7 +20,7 @@ from conman_kernel.errors import (
 )
 from conman_kernel.plugins import Plugins
 from conman_kernel.slots import ATTACH, RUNTIME, STORAGE
-from conman_kernel.slots.provider import Access, PluginContext
+from conman_kernel.slots.provider import Access, PluginContext, RegistrySettings
 
 from .conftest import HEAD, HOOK, SOUND, Lines, Open, Site
 
@@ -339,7 +339,7 @@ def test_registries_reach_the_plugin(site: Site, plugins: Open) -> None:
 
     strict, lax = told(held), told(held, False)
     assert strict.registries["h"].insecure is None and "*" not in strict.registries
-    assert lax.registries["h"] == (True, "/x", ()) and lax.registries["*"].insecure is True
+    assert lax.registries["h"] == RegistrySettings(insecure=True, ca="/x") and lax.registries["*"].insecure is True
     loose = plugins("registries.tls_verify = false\n" + toml)
     assert told(loose).registries["*"].insecure is True and "*" not in told(loose, True).registries
     assert strict.state_dir.endswith("/root/plugins/reg") and strict.run_dir.endswith("/run/plugins/reg")

@@ -11,9 +11,10 @@ import pytest
 
 from conman_kernel.cancel import Cancel
 from conman_kernel.errors import AlreadyExists, Cancelled, InvalidState, NotFound, Unavailable
-from conman_kernel.slots.storage import CommitRequest, KeyRequest, Mount, PrepareRequest, StorageDriver, Whiteouts
+from conman_kernel.slots.storage import CommitRequest, KeyRequest, Mount, PrepareRequest, StorageDriver, Usage, Whiteouts
+from conman_kernel.support import trees
 from conman_kernel.support.snapshot_form import Form
-from conman_kernel.support.snapshot_records import Meta, Place, Records, short
+from conman_kernel.support.snapshot_records import Meta, Place, Records, empty_tree, short
 from conman_kernel.support.snapshots import FolderDriver
 
 A, B, C = (f"sha256:{letter * 64}" for letter in "abc")
@@ -28,9 +29,12 @@ class Plain:
         self.independent_layers = independent
         self.filled: list[Place] = []
         self.sealed: list[Place] = []
+        self.removed: list[str] = []
         self.failure: Exception | None = None
 
     def fill(self, place: Place, cancel: Cancel) -> None:
+        assert (os.stat(place.folder).st_mode & 0o7777, os.listdir(place.folder)) == (0o700, [])
+        empty_tree(place.tree)
         state = os.stat(place.tree)
         assert (state.st_mode & 0o7777, state.st_mtime, os.listdir(place.tree)) == (0o755, 0, [])
         self.filled.append(place)
@@ -44,6 +48,13 @@ class Plain:
     def mounts(self, place: Place) -> tuple[Mount, ...]:
         assert place.lower is not None
         return tuple(Mount("bind", path, ("ro" if place.view else "rw",)) for path in (place.tree, *place.lower))
+
+    def remove(self, folder: str) -> None:
+        self.removed.append(folder)
+        trees.remove(folder)
+
+    def usage(self, place: Place) -> Usage:
+        return trees.usage(place.tree)
 
 
 class Made:

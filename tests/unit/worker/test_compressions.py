@@ -16,7 +16,7 @@ import pytest
 
 from conman_kernel.cancel import Cancel
 from conman_kernel.errors import InvalidInput, Unavailable
-from conman_kernel.worker import client
+from conman_kernel.worker import client, process
 from conman_kernel.worker.client import Worker
 from conman_kernel.worker.jobs import InflateRequest, InflateResult, Limits
 from conman_kernel.worker.zstandard import module
@@ -120,9 +120,17 @@ def test_bombs_end_at_the_limit(inflate, folder, form):
     assert (folder / "plain").stat().st_size <= 1_000_000
 
 
-def test_both_libraries_read_gzip_alike(inflate, plain, monkeypatch):
-    """The isolated worker finds isal only where the client tells it; without, it takes zlib."""
+@pytest.fixture
+def bare(folder, monkeypatch):
+    """Workers start as where nothing but conman is installed: the folder on their path holds no other package."""
+    (folder / "site").mkdir()
+    (folder / "site" / "conman_kernel").symlink_to(os.path.dirname(os.path.dirname(process.__file__)))
+    monkeypatch.setattr(process, "_ROOT", str(folder / "site"))
     monkeypatch.setattr(client, "_packages", lambda: "")
+
+
+def test_both_libraries_read_gzip_alike(inflate, plain, bare):
+    """Without isal a worker takes zlib."""
     for name, blob in variants(plain).items():
         if not name.startswith("zstd"):
             assert inflate(blob)[0] == plain, name
@@ -133,8 +141,7 @@ def test_both_libraries_read_gzip_alike(inflate, plain, monkeypatch):
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="Python 3.14 brings compression.zstd")
-def test_without_a_package_for_zstd(inflate, trees, plain, monkeypatch):
-    monkeypatch.setattr(client, "_packages", lambda: "")
+def test_without_a_package_for_zstd(inflate, trees, plain, bare):
     with pytest.raises(Unavailable, match="zstd") as caught:
         inflate(pack(plain))
     assert "pip install 'conman[standard]'" in caught.value.hint

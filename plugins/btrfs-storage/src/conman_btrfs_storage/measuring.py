@@ -21,10 +21,10 @@ _INLINE_AT = 21
 def usage(tree: str) -> Usage:
     """Bytes and inodes of the subvolume at ``tree`` that its parent does not have.
 
-    Bytes are those of file extents on the disk (compressed ones as they lie there, shared ones once) that were written since the
-    snapshot was made; inodes are the root folder and those that were made or changed since. A subvolume that is no snapshot counts whole.
-    Metadata is not counted. The work is proportional to what changed. Blocks cloned (``cp --reflink``) from elsewhere count
-    as written.
+    Bytes are those of file extents on the disk (compressed ones as they lie there, shared ones once) that were written since
+    the snapshot was made; inodes are the root folder and those that were made or changed since. A subvolume that is no
+    snapshot counts whole. Metadata is not counted. The work is proportional to what changed. Blocks cloned
+    (``cp --reflink``) from elsewhere count as written.
 
     A kernel before 4.18 does not say when a snapshot was made: everything counts there, shared or not.
 

@@ -14,7 +14,8 @@ _HINT = "put --root on a btrfs, or set [storage] driver = \"overlay-storage\""
 
 
 def probe(state_dir: str) -> No | None:
-    """None where ``state_dir`` lies (or would lie) on a btrfs and this process may delete subvolumes there; else the missing fact."""
+    """None where ``state_dir`` lies (or would lie) on a btrfs and this process may delete subvolumes there; else the missing
+    fact."""
     if os.geteuid() != 0:
         return No("keeping subvolumes needs root", "run as root; rootless containers come with a later release")
     path = nearest(state_dir)

@@ -34,8 +34,8 @@ class OverlayForm:
         for option in mount_options:
             name, _, value = option.partition("=")
             if name in _TIES and value not in ("off", "nofollow"):
-                raise InvalidInput(f"plugin.overlay-storage.mount_options: {option} would make layers that cannot be read without "
-                                   "the mount they were written through", hint=f"take {option} out of conman.toml")
+                raise InvalidInput(f"plugin.overlay-storage.mount_options: {option} would make layers that cannot be read "
+                                   "without the mount they were written through", hint=f"take {option} out of conman.toml")
         self._mount_options = mount_options
 
     def fill(self, place: Place, cancel: Cancel) -> None:
