@@ -38,10 +38,18 @@ def merged(mounts: Sequence[Mount], layout: Layout, key: str) -> Iterator[int]:
         os.close(fd)
 
 
+def standing(layout: Layout, key: str) -> str:
+    """Where the snapshot ``key`` is mounted for others to look at, see :mod:`.instances`."""
+    return f"{layout.run_root}/images/{key}"
+
+
 def clear(layout: Layout, key: str) -> None:
-    """Unmount and remove the place of a snapshot; nothing there is no error."""
-    where = place(layout, key)
-    if not os.path.lexists(where):
-        return
-    unmount(where)
-    os.rmdir(where)
+    """Unmount and remove the places of a snapshot; nothing there is no error."""
+    for where in (place(layout, key), standing(layout, key)):
+        if not os.path.lexists(where):
+            continue
+        unmount(where)
+        try:
+            os.rmdir(where)
+        except FileNotFoundError:
+            continue  # two commands clear after the same dead one

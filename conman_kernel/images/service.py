@@ -235,14 +235,13 @@ class Images:
         """Show an image's root file system, read-only.
 
         :returns: a context manager that gives the path; the mount ends with the block, or, should this process be killed,
-            with the next command that looks.
+            with the next command that looks. Removed meanwhile, the image's layers stay until then.
         :raises NotFound: there is no such image.
-        :raises Unavailable: the system refuses to mount.
+        :raises Unavailable: the system refuses to mount (when the block is entered).
         """
         from .instances import Mounted
 
-        found = self.unpack(image if isinstance(image, Image) else self.get(image), cancel=cancel)
-        return Mounted(self._parts, found.record, cancel if cancel is not None else Cancel())
+        return Mounted(self._parts, self._meant(image), cancel if cancel is not None else Cancel())
 
     def push(self, image: Image | str, destination: str = "", *, access: Access = AS_CONFIGURED,
              format: ManifestFormat | None = None, progress: Callable[[Progress], None] | None = None,
