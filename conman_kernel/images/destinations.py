@@ -38,7 +38,7 @@ def writing(reference: Reference, parts: Parts, access: Access, cancel: Cancel) 
     transport = parts.transport(reference.scheme, access)
     if not hasattr(transport, "write"):
         raise InvalidInput(f"the transport of {reference.scheme}: only reads", hint="[transports] in conman.toml names another")
-    writer = cast("WritableTransport", transport).write(WriteRequest(reference.location, cancel))
+    writer = cast("WritableTransport", transport).write(WriteRequest(reference.location, cancel, reference.scheme))
     try:
         yield writer
     finally:

@@ -21,7 +21,7 @@ DEFAULT_TAG = "latest"
 MAX_NAME = 255
 MAX_PATH = 4096
 
-LOCAL_SCHEMES = ("oci", "oci-archive")
+LOCAL_SCHEMES = ("oci", "oci-archive", "docker-archive", "dir")
 """Schemes whose location is always a path, also a relative one without ``./``."""
 
 _COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
@@ -29,7 +29,8 @@ _PATH = rf"{_COMPONENT}(?:/{_COMPONENT})*"
 _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
 _DOMAIN = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?"
 _TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
-_LOCAL_NAME = r"[A-Za-z0-9]+(?:(?:[-._:@+/]|--)[A-Za-z0-9]+)*"
+_LOCAL_NAME = r"[A-Za-z0-9_]+(?:[-.:@+/]+[A-Za-z0-9_]+)*[-.]*|@[0-9]{1,9}"""
+# OCI's grammar of ref.name, and whatever Docker's of names and tags takes; @N counts the images from 0
 _SCHEME = r"[a-z][a-z0-9-]{0,31}"
 
 
@@ -39,7 +40,7 @@ class Reference(Record):
     :param scheme: which transport: ``docker`` for registries.
     :param domain: the registry's ``host[:port]``; empty for a short name and for local sources.
     :param path: the repository below the domain, or the path of a local source.
-    :param tag: empty where none was given; for a local source the name inside it.
+    :param tag: empty where none was given; for a local source the name inside it, or ``@`` and its place there.
     :param digest: ``sha256:<64 hex>``, or empty.
     """
 

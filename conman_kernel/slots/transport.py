@@ -103,10 +103,12 @@ class WriteRequest(Record):
 
     :param location: the reference without its scheme, as in :class:`ResolveRequest`.
     :param cancel: deadline and cancel token; holds for opening the destination only.
+    :param scheme: the one that stood before it, for a transport that serves several; empty: not known.
     """
 
     location: str
     cancel: Cancel
+    scheme: str = ""
 
 
 class PutBlobRequest(Record):

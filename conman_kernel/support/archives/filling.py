@@ -86,12 +86,13 @@ class Filling:
         self._kept = True
 
     @contextmanager
-    def alone(self, cancel: Cancel) -> Iterator[None]:
+    def alone(self, cancel: Cancel, name: str) -> Iterator[None]:
         """Hold the folder's index for oneself: read, change, replace. Others wait a moment.
 
+        :param name: a folder in it, which is locked: files are replaced, and with them their locks.
         :raises Cancelled, DeadlineExceeded: while waiting for them.
         """
-        fd = open_beneath("oci-layout", os.O_RDONLY, self.fd, f"{self.path}/oci-layout")
+        fd = open_beneath(name, _FOLDER | os.O_NOFOLLOW, self.fd, f"{self.path}/{name}")
         try:
             while True:
                 try:

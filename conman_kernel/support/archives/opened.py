@@ -21,7 +21,7 @@ MAX_ARCHIVES = 16
 """Archives whose tables of members are remembered."""
 
 MAX_UNPACKED = 2
-"""Compressed archives of which the unpacked bytes are kept."""
+"""Archives whose bytes are kept in a file without a name: unpacked ones, or what came through a pipe."""
 
 
 def identity(found: os.stat_result) -> tuple[int, int, int, int]:
@@ -48,6 +48,11 @@ class Archive:
         self.lasting = lasting
         self.table = table
         self._fd = fd
+
+    @property
+    def holds_space(self) -> bool:
+        """True where nothing but its descriptor keeps its bytes on the disk."""
+        return os.fstat(self._fd).st_nlink == 0
 
     def open(self, name: str) -> Piece:
         """Open a member; links are followed within the archive.
@@ -136,7 +141,7 @@ class Archives:
             self._known.pop(archive.path, None)
             self._known[archive.path] = archive
             passing = [path for path, known in self._known.items() if not known.lasting]
-            unpacked = [path for path in passing if not self._known[path].in_place]
+            unpacked = [path for path in passing if self._known[path].holds_space]
             for path in {*passing[:-MAX_ARCHIVES], *unpacked[:-MAX_UNPACKED]}:
                 del self._known[path]
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
 import logging
+import lzma
 import os
 import shutil
 import subprocess
@@ -191,17 +193,16 @@ def test_a_folder_of_blobs_that_is_a_link_is_refused(tmp_path, transport):
     images.write_layout(IMAGE, path)
     os.rename(path + "/blobs", path + ".blobs")
     os.symlink(path + ".blobs", path + "/blobs")
-    with pytest.raises(InvalidInput, match="blobs is not a folder"):
+    with pytest.raises(InvalidInput, match=r"blobs is (a symbolic link|not a folder)"):
         read(transport, path, images.digest_of(LAYER))
 
 
-@pytest.mark.parametrize("squeeze", [gzip.compress, __import__("bz2").compress, __import__("lzma").compress])
-def test_compressed_archives_are_refused_with_the_way_out(tmp_path, transport, squeeze):
+@pytest.mark.parametrize("squeeze", [gzip.compress, bz2.compress, lzma.compress])
+def test_compressed_archives_are_read_unpacked(tmp_path, transport, squeeze):
     images.write_archive(IMAGE, str(tmp_path / "a.tar"))
     _write(str(tmp_path / "a.packed"), squeeze((tmp_path / "a.tar").read_bytes()))
-    with pytest.raises(InvalidInput, match="compressed") as caught:
-        resolve(transport, str(tmp_path / "a.packed"))
-    assert "un" in caught.value.hint
+    assert resolve(transport, str(tmp_path / "a.packed")).digest == IMAGE.descriptor.digest
+    assert read(transport, tmp_path / "a.packed", images.digest_of(LAYER), 4711) == LAYER[4711:]
 
 
 def test_no_archives(tmp_path, transport):
@@ -210,7 +211,7 @@ def test_no_archives(tmp_path, transport):
         with pytest.raises(InvalidInput):
             resolve(transport, str(tmp_path / name))
     os.mkfifo(tmp_path / "fifo")
-    with pytest.raises(InvalidInput, match="neither"):
+    with pytest.raises(InvalidInput, match="is a pipe"):
         resolve(transport, str(tmp_path / "fifo"))
 
 
@@ -253,5 +254,5 @@ def test_the_declaration():
     declared = plugin.conman_image_transport()
     context: PluginContext[Mapping[str, object]] = PluginContext(
         name="oci-archive", options={}, state_dir="/nonexistent", run_dir="/nonexistent", log=logging.getLogger("test"))
-    assert (declared.api, declared.options, declared.probe(context)) == (API, (), None)
+    assert (declared.api, [option.name for option in declared.options], declared.probe(context)) == (API, ["spool_limit"], None)
     declared.open(context).close()

@@ -1,132 +1,128 @@
-"""The transport itself: a layout's names to descriptors, descriptors to bytes."""
+"""The transport itself: a layout's names to descriptors, descriptors to bytes, and back."""
 
 from __future__ import annotations
 
 import os
 import stat
-import threading
-from typing import TYPE_CHECKING, Iterator
+from typing import TYPE_CHECKING
 
-from conman_kernel.errors import InvalidInput, NotFound, Unavailable
+from conman_kernel.errors import InvalidInput, NotFound
 from conman_kernel.oci import digest as digests
-from conman_kernel.oci.documents import MAX_DOCUMENT_BYTES
-from conman_kernel.slots.transport import OpenRequest, Resolved, ResolveRequest
+from conman_kernel.slots.transport import Contained, ImageWriter, OpenRequest, Resolved, ResolveRequest, WriteRequest
+from conman_kernel.support.archives.folders import Folder
+from conman_kernel.support.archives.opened import Archives
+from conman_kernel.support.archives.spool import Spool
+from conman_kernel.support.archives.standard import refuse, stream_number
+from conman_kernel.support.archives.streams import FileStream, Piece, small
 
 from . import layout
-from .source import Archive, Folder, Piece, Source, identity
 
 if TYPE_CHECKING:
     from conman_kernel.cancel import Cancel
 
-CHUNK = 1 << 20
-MAX_ARCHIVES = 16
-"""Archives whose tables of members are remembered."""
-
-
-class FileStream:
-    """The bytes of one blob; see :class:`conman_kernel.slots.transport.BlobStream`."""
-
-    def __init__(self, piece: Piece, offset: int, shown: str, cancel: Cancel) -> None:
-        self.offset = offset
-        self._piece = piece
-        self._shown = shown
-        self._cancel = cancel
-        self._open = True
-
-    def __iter__(self) -> Iterator[bytes]:
-        at, end = self._piece.start + self.offset, self._piece.start + self._piece.size
-        try:
-            while at < end:
-                self._cancel.check()
-                if not self._open:
-                    raise Unavailable(f"{self._shown} was closed while it was read")
-                try:
-                    chunk = os.pread(self._piece.fd, min(CHUNK, end - at), at)
-                except OSError as error:
-                    raise Unavailable(f"cannot read {self._shown}: {error.strerror}") from None
-                if not chunk:
-                    raise Unavailable(f"{self._shown} became shorter while it was read", hint="try again")
-                at += len(chunk)
-                yield chunk
-        finally:
-            self.close()
-
-    def close(self) -> None:
-        """Give the descriptor back. May be called twice."""
-        if self._open:
-            self._open = False
-            os.close(self._piece.fd)
-
 
 class LayoutTransport:
-    """Images from layout folders and archives. Implements :class:`conman_kernel.slots.transport.ImageTransport`."""
+    """Images in layout folders and archives. Implements :class:`conman_kernel.slots.transport.WritableTransport` and
+    :class:`conman_kernel.slots.transport.ListingTransport`.
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._archives: dict[str, Archive] = {}
+    :param spool: where archives go that cannot be read in place.
+    """
+
+    def __init__(self, spool: Spool | None = None) -> None:
+        self._archives = Archives(spool or Spool())
 
     def resolve(self, request: ResolveRequest) -> Resolved:
         """Find an image by its name in the layout; see the slot."""
-        request.cancel.check()
-        path, tag = _split(request.location)
-        source = self._source(path, request.cancel)
-        try:
-            version = _small(source.open("oci-layout"), f"{path}/oci-layout", request.cancel)
-        except NotFound:
-            raise InvalidInput(f"{path} is no OCI layout: it has no file oci-layout") from None
-        layout.check_version(version, f"{path}/oci-layout")
-        what = f"{path}/index.json"
-        images = layout.entries(_small(source.open("index.json"), what, request.cancel), what)
-        return Resolved(layout.choose(images, tag, path))
+        path, name = _split(request.location)
+        return Resolved(layout.choose(self._entries(path, request.cancel), name, path))
+
+    def images(self, request: ResolveRequest) -> tuple[Contained, ...]:
+        """What a layout holds; see the slot."""
+        path, _ = _split(request.location)
+        return layout.contained(self._entries(path, request.cancel), path)
 
     def open(self, request: OpenRequest) -> FileStream:
         """Open a blob or manifest by its digest; see the slot."""
         request.cancel.check()
         path, _ = _split(request.location)
-        algorithm, digits = digests.split(request.descriptor.digest)
-        piece = self._source(path, request.cancel).open("blobs", algorithm, digits)
-        offset = request.offset if request.offset <= piece.size else 0
-        return FileStream(piece, offset, f"{path}: blob {request.descriptor.digest}", request.cancel)
+        piece = self._open(path, blob_names(request.descriptor.digest), request.cancel)
+        return FileStream(piece, request.offset, f"{path}: blob {request.descriptor.digest}", request.cancel)
+
+    def write(self, request: WriteRequest) -> ImageWriter:
+        """Open a folder or an archive to write to, as the scheme says; see the slot.
+
+        :raises AlreadyExists: an archive is to be written where a folder is.
+        :raises InvalidInput: a folder is to be written where a file is.
+        """
+        from . import indexing, writing
+
+        request.cancel.check()
+        path, name = _split(request.location)
+        indexing.check_name(name, request.location)
+        if wants_folder(path, request.scheme):
+            return writing.FolderWriter(path.rstrip("/") or "/", name, request.cancel)
+        return writing.ArchiveWriter(path, name)
 
     def close(self) -> None:
         """Forget what was read of archives. May be called twice."""
-        with self._lock:
-            self._archives.clear()
+        self._archives.close()
 
-    def _source(self, path: str, cancel: Cancel) -> Source:
+    def _entries(self, path: str, cancel: Cancel) -> tuple[layout.Named, ...]:
+        cancel.check()
         try:
-            found = os.stat(path)
-        except FileNotFoundError:
-            raise NotFound(f"{path} does not exist") from None
-        except (OSError, ValueError) as error:
-            raise Unavailable(f"cannot look at {path}: {getattr(error, 'strerror', None) or error}") from None
-        if stat.S_ISDIR(found.st_mode):
-            return Folder(path)
-        if not stat.S_ISREG(found.st_mode):
-            raise InvalidInput(f"{path} is neither a folder nor a file")
-        with self._lock:
-            known = self._archives.get(path)
-        if known is not None and known.identity == identity(found):
-            return known
-        archive = Archive(path, cancel)
-        with self._lock:
-            if len(self._archives) >= MAX_ARCHIVES:
-                self._archives.clear()
-            self._archives[path] = archive
-        return archive
+            version = self._open(path, ("oci-layout",), cancel)
+        except NotFound:
+            if not _exists(path):
+                raise
+            raise InvalidInput(f"{path} is no OCI layout: it has no file oci-layout",
+                               hint=self._other(path, cancel)) from None
+        layout.check_version(small(version, f"{path}/oci-layout", cancel), f"{path}/oci-layout")
+        what = f"{path}/index.json"
+        return layout.entries(small(self._open(path, ("index.json",), cancel), what, cancel), what)
+
+    def _other(self, path: str, cancel: Cancel) -> str:
+        """What it seems to be instead."""
+        try:
+            os.close(self._open(path, ("manifest.json",), cancel).fd)
+        except (NotFound, InvalidInput):
+            return ""
+        return f"dir:{path} may read it" if _folder(path) else f"docker-archive:{path} may read it"
+
+    def _open(self, path: str, names: tuple[str, ...], cancel: Cancel) -> Piece:
+        if _folder(path):
+            return Folder(path).open(*names)
+        return self._archives.get(path, cancel).open("/".join(names))
+
+
+def blob_names(digest: str) -> tuple[str, str, str]:
+    """Where a layout has a blob: ``blobs``, algorithm, hexadecimal digits. :raises InvalidInput: it is no digest."""
+    return ("blobs", *digests.split(digest))
+
+
+def wants_folder(path: str, scheme: str) -> bool:
+    """Whether a layout is to be a folder: as the scheme says; for a scheme of the configuration's own, by what is there."""
+    if stream_number(path) is not None:
+        return False
+    if scheme in ("oci", "oci-archive"):
+        return scheme == "oci"
+    return path.endswith("/") or _folder(path)
+
+
+def _folder(path: str) -> bool:
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError) as error:
+        refuse(error, path)
+
+
+def _exists(path: str) -> bool:
+    return stream_number(path) is not None or os.path.exists(path)
 
 
 def _split(location: str) -> tuple[str, str]:
-    path, _, tag = location.partition(":")
+    path, _, name = location.partition(":")
     if not path:
         raise InvalidInput(f"{location!r} names no folder or archive", hint="write /path/to/layout or /path/to/it:name")
-    return path, tag
-
-
-def _small(piece: Piece, shown: str, cancel: Cancel) -> bytes:
-    """A whole document. :raises InvalidInput: larger than documents may be."""
-    stream = FileStream(piece, 0, shown, cancel)
-    if piece.size > MAX_DOCUMENT_BYTES:
-        stream.close()
-        raise InvalidInput(f"{shown} has {piece.size} bytes, more than the {MAX_DOCUMENT_BYTES} that are accepted")
-    return b"".join(stream)
+    return path, name
