@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Access": "slots.provider", "Cancel": "cancel", "Conman": "kernel", "ConmanError": "errors",
-    "Container": "containers.container", "ContainerOptions": "oci.runtime.options", "Device": "oci.runtime.options", "ExecOptions": "containers.execs.options",
+    "Container": "containers.container", "ContainerOptions": "oci.runtime.options", "Device": "oci.runtime.options",
+    "ExecOptions": "containers.execs.options",
     "ExecSession": "containers.execs.session", "Image": "images.image", "MountOption": "oci.runtime.options",
     "Progress": "images.records", "RunOutcome": "containers.streams", "RunResult": "containers.capture",
     "Streams": "containers.streams", "Ulimit": "oci.runtime.options", "hookimpl": "hooks",

@@ -30,7 +30,7 @@ class ConfigValue(Record):
 
 
 class Config:
-    """The merged configuration of one :class:`~conman_kernel.Conman`. Immutable after :func:`load`."""
+    """The merged configuration of one :class:`~conman_kernel.Conman`. It does not change once it was read."""
 
     __slots__ = ("_registry_origins", "_values", "explicit_file", "files", "plugin_options", "registries", "transports")
 
@@ -46,7 +46,10 @@ class Config:
         self._registry_origins: dict[str, str] = {}
 
     def entry(self, key: str) -> ConfigValue:
-        """The value of one key of :data:`~conman_kernel.config_schema.SCHEMA` with its origin; KeyError otherwise."""
+        """The value of one key, such as ``storage.driver``, with its origin.
+
+        :raises KeyError: there is no such key; ``docs/configuration.md`` lists them.
+        """
         return self._values[key]
 
     def text(self, key: str) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from .record import Record
 
 Value = str | int | float | bool | tuple[str, ...]
+"""What a configuration key may hold."""
 
 
 class Key(Record):

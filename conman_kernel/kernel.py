@@ -42,6 +42,7 @@ class Conman:
     :param overrides: configuration values by dotted key, above every file and the environment.
     :param environ: environment for ``CONMAN_*``; None: the process's own.
     :param log: where warnings go; None: standard error, from ``log_level`` on.
+    :ivar config: the configuration in force. ``plugins``: what is installed, selected, loaded. ``log``: as given.
     :raises ConfigError: the configuration is wrong.
     """
 

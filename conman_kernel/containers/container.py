@@ -39,8 +39,12 @@ class Container(Described):
         return self
 
     def start(self, *, cancel: Cancel | None = None) -> None:
-        """Start it and return once its process runs; one that runs already is left as it is. Errors as
-        :func:`conman_kernel.containers.start.start`."""
+        """Start it and return once its process runs; one that runs already is left as it is.
+
+        :raises NotFound: it was removed meanwhile.
+        :raises InvalidState: its state does not allow it.
+        :raises CommandNotFound, CommandNotExecutable, RuntimeFailed: the runtime refused; the container is as before.
+        """
         from .start import release, start
 
         started = start(self._context, self._row, cancel=cancel or Cancel())
@@ -49,14 +53,24 @@ class Container(Described):
             release(started)
 
     def start_attached(self, streams: Streams, *, cancel: Cancel | None = None) -> RunOutcome:
-        """Start it with the caller's descriptors joined, and stay until it ends; see :func:`.attached.run_attached`."""
+        """Start it with the caller's descriptors joined before its first byte, and stay until it ends or is detached from.
+
+        :raises InvalidState: it runs already.
+        :raises CommandNotFound, CommandNotExecutable, RuntimeFailed: the runtime refused; the container is as before.
+        :raises OSError: the output is not taken any more; with ``remove=True`` the container is gone, else it goes on.
+        :raises ShimLost: the connection broke and nobody saw how the container ended.
+        """
         from . import attached
 
         return attached.run_attached(self._context, self._row, streams, cancel or Cancel())
 
     def join(self, streams: Streams, *, cancel: Cancel | None = None) -> RunOutcome:
-        """Join a person's terminal or pipes to its running process, through the attach plugin. Errors as
-        :func:`.joining.join_person`."""
+        """Join a person's terminal or pipes to its running process, through the attach plugin, until it ends or they detach.
+
+        :raises InvalidState: it does not run, or has as many sessions as it may have.
+        :raises OSError: the output is not taken any more; the container goes on.
+        :raises ShimLost: the connection broke, or this caller was too slow and was dropped.
+        """
         from . import joining
 
         return joining.join_person(self._context, refreshed(self._context, self.id), streams, cancel or Cancel())
@@ -79,7 +93,14 @@ class Container(Described):
 
     def session(self, *, stdin: bool = False, stdout: bool = True, stderr: bool = True, cancel: Cancel | None = None) -> Session:
         """A session with its running process, to be driven by the caller (a server, an event loop) and closed: a context manager.
-        Errors as :func:`.joining.session_of`."""
+        It misses what was said before, and never holds the container up: one that leaves too much lying is dropped.
+
+        :param stdin: feed its input. ``stdout`` and ``stderr``: get stream 1 and 2.
+        :raises InvalidInput: ``stdin``, and it has no open standard input.
+        :raises InvalidState: it does not run, or has as many sessions as it may have.
+        :raises NotFound: it has just ended.
+        :raises ShimLost: the shim is gone in the middle of it.
+        """
         from . import joining
 
         self._input_wanted(stdin)
@@ -145,8 +166,14 @@ class Container(Described):
                             cancel=cancel or Cancel())
 
     def exec_attached(self, options: ExecOptions, streams: Streams, *, cancel: Cancel | None = None) -> RunOutcome:
-        """Run another command in it with a person's terminal or pipes joined, until it ends or they detach; see
-        :func:`.execs.foreground.run_attached`."""
+        """Run another command in it with a person's terminal or pipes joined, until it ends or they detach. Unless detached
+        from, it leaves no exec session.
+
+        :raises InvalidState: the container does not run.
+        :raises CommandNotFound, CommandNotExecutable, RuntimeFailed: the runtime refused.
+        :raises OSError: the output is not taken any more; the process goes on without this caller.
+        :raises ShimLost: nobody saw how it ended.
+        """
         from .execs.foreground import run_attached
 
         return run_attached(self._context, self._row, options, streams, cancel or Cancel())

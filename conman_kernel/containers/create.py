@@ -26,14 +26,22 @@ _NAME_TRIES = 32
 
 
 class ImageLike(Protocol):
-    """What a container needs of an image."""
+    """What a container needs of an image: an :class:`~conman_kernel.Image` has it."""
 
     @property
-    def id(self) -> str: ...
+    def id(self) -> str:
+        """Hexadecimal digest of its configuration, 64 digits."""
+        ...
+
     @property
-    def names(self) -> tuple[str, ...]: ...
+    def names(self) -> tuple[str, ...]:
+        """What it is called; may be empty."""
+        ...
+
     @property
-    def config(self) -> ImageConfig: ...
+    def config(self) -> ImageConfig:
+        """Its parsed configuration."""
+        ...
 
 
 def create(context: Context, image: ImageLike, chain_id: str, options: ContainerOptions, *, storage: str, runtime: str,

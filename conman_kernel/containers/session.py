@@ -127,7 +127,12 @@ def _packet(connection: _socket.socket) -> bytes | None:
 
 
 class SocketSession:
-    """A connected session; implements :class:`conman_kernel.slots.attach.Session`. Make it with :func:`connect`."""
+    """A connected session; implements :class:`conman_kernel.slots.attach.Session`. A context manager, which closes it.
+
+    :ivar foreground: the container waits for this session where it is slow.
+    :ivar carried: streams that the shim carries by the descriptors it was given: no frames come or go for them.
+    :ivar exit_code: the exit code that came with the end; advisory (the exit file is the truth); -1: none came.
+    """
 
     __slots__ = ("_begin", "_blocked", "_connection", "_end", "_input_ended", "_window", "carried", "exit_code", "foreground",
                  "stdin_open", "terminal")
@@ -142,11 +147,8 @@ class SocketSession:
         self.terminal = bool(flags & _TERMINAL)
         self.stdin_open = bool(flags & _STDIN_OPEN)
         self.foreground = bool(flags & _IN_FOREGROUND)
-        """The container waits for this session where it is slow."""
         self.carried = frozenset(stream for stream in (0, 1, 2) if flags & _TAKEN << stream)
-        """Streams that the shim carries by the descriptors it was given: no frames come or go for them."""
         self.exit_code = -1
-        """The exit code that came with the end; advisory (the exit file is the truth); -1: none came."""
 
     def hold(self, begin: Callable[[], None]) -> None:
         """Have ``begin`` called once the session is first listened to: whoever carries it has his signals in hand by then, and

@@ -15,6 +15,7 @@ from ..oci.descriptor import Descriptor
 from ..oci.documents import parse_object
 
 ManifestFormat = Literal["oci", "docker"]
+"""The family of media types that a manifest is written with: OCI image-spec v1.1, or Docker's schema 2."""
 
 
 def is_docker(media_type: str) -> bool:

@@ -18,7 +18,7 @@ MISSING = "<missing>"
 class HistoryEntry(Record):
     """One step.
 
-    :param id: of the image that ends with this step, or :data:`MISSING`.
+    :param id: of the image that ends with this step, or ``<missing>``.
     :param created: seconds since the epoch, 0 where the image does not say.
     :param size: bytes of the layer's uncompressed archive; 0 for a step without a layer, or where no driver holds it.
     :param tags: names of the image that ends with this step.

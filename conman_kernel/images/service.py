@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .tree import ImageTree
 
 Policy = Literal["missing", "always", "never", "newer"]
+"""When the source is asked for an image, see :meth:`Images.pull`; podman's ``--policy``."""
 
 
 class Images:

@@ -33,6 +33,7 @@ ACCEPTED = (OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST)
 """What a client may ask a registry for when it resolves a reference."""
 
 Compression = Literal["none", "gzip", "zstd"]
+"""How a layer's archive is compressed."""
 
 _LAYERS: dict[str, Compression] = {
     OCI_LAYER: "none", OCI_LAYER_GZIP: "gzip", OCI_LAYER_ZSTD: "zstd",

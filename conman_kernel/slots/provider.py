@@ -32,9 +32,14 @@ class Unavailable(Record):
 class Log(Protocol):
     """Where a plugin reports what is not an error: a logger with the standard library's method names."""
 
-    def debug(self, message: str, *args: object) -> None: ...
-    def info(self, message: str, *args: object) -> None: ...
-    def warning(self, message: str, *args: object) -> None: ...
+    def debug(self, message: str, *args: object) -> None:
+        """For whoever looks for a defect. ``args`` are put into ``message`` by ``%``, as in the others."""
+
+    def info(self, message: str, *args: object) -> None:
+        """What went as it should."""
+
+    def warning(self, message: str, *args: object) -> None:
+        """What went wrong, but stops nothing."""
 
 
 class RegistrySettings(Record):

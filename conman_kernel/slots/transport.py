@@ -73,7 +73,9 @@ class BlobStream(Protocol):
         """Chunks in order, each 1 byte to about 1 MiB. A broken connection raises, never ends early in silence."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Give the connection or descriptor back. May be called twice, and before the end."""
+        ...
 
 
 class ImageTransport(Protocol):

@@ -128,6 +128,7 @@ class Content(NamedTuple):
 
     @property
     def size(self) -> int:
+        """In bytes."""
         return os.stat(self.path).st_size if self.path else len(self.data)
 
 

@@ -24,7 +24,7 @@ MAX_LINKS = 40
 
 
 class Place(NamedTuple):
-    """Where a member's bytes are: offset and size. ``link`` is the member that a link leads to; ``sparse``: not stored plainly."""
+    """Where a member's bytes are: offset and size. ``link``: the member that a link leads to; ``sparse``: not stored plainly."""
 
     start: int
     size: int

@@ -48,6 +48,7 @@ class Sink:
         return bool(self._pending)
 
     def fileno(self) -> int:
+        """The descriptor to wait on, POLLOUT, while :meth:`write` left something; -1: there is none."""
         return self._fd
 
     def write(self, data: bytes) -> None:
