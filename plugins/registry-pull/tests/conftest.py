@@ -8,12 +8,13 @@ from typing import Callable, Iterator, Mapping
 
 import pytest
 
-from conman_kernel.slots.provider import RegistrySettings
+from conman_kernel.slots.provider import AS_CONFIGURED, Access, RegistrySettings
 from conman_kernel.testing.registry import Registry
 from conman_registry_pull import Options
-from conman_registry_pull.auth import FindCredentials, nobody
+from conman_registry_pull.credentials import FindCredentials, nobody
 from conman_registry_pull.transport import RegistryTransport
 
+QUICK = {"attempts": 3, "longest_pause": 10.0}
 MakeTransport = Callable[..., RegistryTransport]
 
 
@@ -30,9 +31,8 @@ def make_transport() -> Iterator[MakeTransport]:
     made: list[RegistryTransport] = []
 
     def make(registries: Mapping[str, RegistrySettings] | None = None, find: FindCredentials = nobody,
-             read_timeout: float = 30.0) -> RegistryTransport:
-        options = Options(read_timeout=read_timeout)
-        made.append(RegistryTransport(options, registries or {}, logging.getLogger("test"), find))
+             access: Access = AS_CONFIGURED, **options: float) -> RegistryTransport:
+        made.append(RegistryTransport(Options(**{**QUICK, **options}), registries or {}, logging.getLogger("test"), access, find))
         return made[-1]
 
     yield make

@@ -10,7 +10,8 @@ from conman_kernel.oci.descriptor import Descriptor
 from conman_kernel.slots.transport import OpenRequest, ResolveRequest
 from conman_kernel.testing import images
 from conman_kernel.testing.registry import Action, Auth, Fault, Registry
-from conman_registry_pull.auth import Credentials, challenges
+from conman_registry_pull.challenges import challenges
+from conman_registry_pull.credentials import Credentials
 
 SECRET = Credentials("ann", "s3cret:with colon")
 
@@ -64,7 +65,7 @@ def test_a_token_that_is_refused_is_replaced(make_transport):
 
 def test_credentials_go_to_the_token_server_of_the_same_origin(make_transport):
     with filled(Auth(user=SECRET.user, password=SECRET.password)) as registry:
-        assert pull(make_transport(find=lambda host: SECRET if host == registry.host else None), registry) == b"data"
+        assert pull(make_transport(find=lambda place, cancel: SECRET if place.host == registry.host else None), registry) == b"data"
         with pytest.raises(Unauthorized, match="401"):
             pull(make_transport(), registry)
 
@@ -72,25 +73,25 @@ def test_credentials_go_to_the_token_server_of_the_same_origin(make_transport):
 def test_credentials_do_not_go_to_another_origin(make_transport):
     with filled(Auth(user=SECRET.user, password=SECRET.password, realm="elsewhere")) as registry:
         with pytest.raises(Unauthorized):
-            pull(make_transport(find=lambda host: SECRET), registry)
+            pull(make_transport(find=lambda place, cancel: SECRET), registry)
         asked = [r for r in registry.requests if r.path.startswith("/token")]
         assert asked and all("authorization" not in r.headers for r in asked)
 
 
 def test_basic(make_transport):
     with filled(Auth("basic", SECRET.user, SECRET.password)) as registry:
-        assert pull(make_transport(find=lambda host: SECRET), registry) == b"data"
+        assert pull(make_transport(find=lambda place, cancel: SECRET), registry) == b"data"
         with pytest.raises(Unauthorized, match="asks for credentials"):
             pull(make_transport(), registry)
         with pytest.raises(Unauthorized, match="401 UNAUTHORIZED"):
-            pull(make_transport(find=lambda host: Credentials("ann", "wrong")), registry)
+            pull(make_transport(find=lambda place, cancel: Credentials("ann", "wrong")), registry)
 
 
 @pytest.mark.parametrize("auth", [Auth(), Auth("basic", SECRET.user, SECRET.password)])
 def test_a_redirect_to_another_origin_drops_authorization(make_transport, auth):
     with filled(auth) as registry:
         registry.fail(Fault(Action.REDIRECT, on="/blobs/", times=2))  # once unauthorized, or once and no more
-        assert pull(make_transport(find=lambda host: SECRET), registry) == b"data"
+        assert pull(make_transport(find=lambda place, cancel: SECRET), registry) == b"data"
         moved = [r for r in registry.requests if "signature=" in r.path]
         assert moved and moved[0].port != int(registry.host.partition(":")[2])
         assert all("authorization" not in r.headers for r in moved)

@@ -66,12 +66,34 @@ def test_a_registry_that_wants_a_long_pause_is_not_waited_for(registry, transpor
 
 
 @pytest.mark.parametrize("action", [Action.CUT, Action.RESET])
-@pytest.mark.parametrize("at", [0, 1, 1_500_000])
-def test_a_connection_that_breaks_within_a_blob(registry, transport, action, at):
+@pytest.mark.parametrize("at", [0, 1])
+def test_a_connection_that_breaks_within_a_blob_again_and_again(registry, transport, action, at):
     digest = registry.add_blob(DATA, "box")
     registry.fail(Fault(action, on="/blobs/", at=at))
     with pytest.raises(Unavailable, match="connection"):
         read(transport, registry, digest)
+    assert registry.count("GET", "/blobs/") == 3
+
+
+def test_a_transfer_goes_on_from_the_byte_where_it_was_cut(registry, transport):
+    digest = registry.add_blob(DATA, "box")
+    registry.fail(Fault(Action.CUT, on="/blobs/", at=1_500_000, times=1))
+    assert read(transport, registry, digest) == DATA
+    assert [r.headers.get("range") for r in registry.requests] == [None, "bytes=1500000-"]
+
+
+def test_breaks_that_are_far_apart_are_not_counted_together(registry, transport):
+    digest = registry.add_blob(DATA, "box")
+    registry.fail(Fault(Action.CUT, on="/blobs/", at=300_000))
+    assert read(transport, registry, digest) == DATA
+    assert registry.count("GET", "/blobs/") == 7
+
+
+def test_a_registry_without_ranges_is_read_again_up_to_the_byte(registry, transport):
+    digest = registry.add_blob(DATA, "box")
+    registry.fail(Fault(Action.CUT, on="/blobs/", at=1_500_000, times=1), Fault(Action.NO_RANGE, on="/blobs/"))
+    assert read(transport, registry, digest) == DATA
+    assert [r.status for r in registry.requests] == [200, 200]
 
 
 def test_a_connection_that_ends_without_an_answer_is_tried_again(registry, transport):

@@ -1,158 +1,173 @@
-"""Proving who asks: challenges (RFC 9110, 11.6.1; RFC 6750, 3), token servers, and the seam for credentials.
+"""Proving who asks: answers to challenges, token servers, and who of them may see credentials.
 
-Source of the token flow: the Docker distribution's "Token Authentication Specification".
+Sources: the Docker distribution's "Token Authentication Specification" and "OAuth2 Token Authentication".
 """
 
 from __future__ import annotations
 
-import base64
 import re
 import threading
 import time
-from typing import TYPE_CHECKING, Callable, Iterator, Mapping, NamedTuple
+from typing import TYPE_CHECKING, Callable, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 from conman_kernel.errors import InvalidInput, Unauthorized, Unavailable
 from conman_kernel.oci.documents import get_int, get_str, parse_object
 
+from .challenges import Challenge, challenges
 from .failures import redacted
 
 if TYPE_CHECKING:
+    from .credentials import Credentials, FindCredentials
     from .endpoints import Endpoint
     from .watch import Watch
 
+CLIENT_ID = "conman"
+MAX_TOKEN = 64 * 1024
+"""Bytes of a token: no server takes a header of more."""
 _HUB_REALM = {"registry-1.docker.io": "auth.docker.io"}
 _DEFAULT_LIFE = 60
-_PARTS = re.compile(r'([\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*))|([A-Za-z][\w-]*)')
+_LONGEST_LIFE = 24 * 3600
 _PULL_SCOPE = re.compile(r"repository:[^\s]+:pull")
 
-
-class Credentials(NamedTuple):
-    """What one registry knows a person by."""
-
-    user: str
-    password: str
-
-    @property
-    def basic(self) -> str:
-        """The value of an Authorization header (RFC 7617)."""
-        return "Basic " + base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+Fetch = Callable[["Endpoint", str, str, bytes, "Watch"], bytes]
+"""Gets a small document from a token server: endpoint, URL, authorization, form, watch -> body. Raises the slot's errors."""
 
 
-FindCredentials = Callable[[str], "Credentials | None"]
-"""From a registry's host, as people write it, to its credentials. The place where auth files will be read."""
-
-Fetch = Callable[["Endpoint", str, Mapping[str, str], "Watch"], bytes]
-"""Gets a small document from a token server: endpoint, URL, headers, watch -> body. Raises the slot's errors."""
-
-
-class Challenge(NamedTuple):
-    """One challenge of a WWW-Authenticate header; scheme and parameter names in lower case."""
-
-    scheme: str
-    parameters: Mapping[str, str]
-
-
-class _Token(NamedTuple):
+class _Answer(NamedTuple):
     header: str
     until: float
 
 
-def nobody(host: str) -> Credentials | None:
-    """No credentials for anybody: pulls are anonymous."""
-    return None
-
-
-def challenges(header: str) -> Iterator[Challenge]:
-    """The challenges of a WWW-Authenticate header, several of which may have been joined by commas."""
-    scheme, parameters = "", dict[str, str]()
-    for key, quoted, plain, word in _PARTS.findall(header[:8192]):
-        if word:
-            if scheme:
-                yield Challenge(scheme, parameters)
-            scheme, parameters = word.lower(), {}
-        elif scheme:
-            parameters.setdefault(key.lower(), re.sub(r"\\(.)", r"\1", quoted) or plain)
-    if scheme:
-        yield Challenge(scheme, parameters)
-
-
 class Authority:
-    """Answers challenges and remembers the answers, by endpoint and repository. Usable from several threads."""
+    """Answers challenges and remembers the answers. Usable from several threads.
 
-    def __init__(self, fetch: Fetch, find: FindCredentials, trusted_realms: tuple[str, ...],
+    A token is remembered for exactly the scopes that it was asked for, credentials themselves for their repository.
+
+    :param strict: credentials that may not be shown to the token server are an error, not a reason to ask without them.
+    """
+
+    def __init__(self, fetch: Fetch, find: FindCredentials, trusted_realms: tuple[str, ...], *, strict: bool = False,
                  now: Callable[[], float] = time.monotonic) -> None:
         self._fetch = fetch
         self._find = find
         self._trusted = trusted_realms
+        self._strict = strict
         self._now = now
         self._lock = threading.Lock()
-        self._known: dict[tuple[str, str], _Token] = {}
+        self._known: dict[tuple[str, str, tuple[str, ...]], _Answer] = {}
+        self._withheld: dict[str, str] = {}
 
-    def header(self, endpoint: Endpoint) -> str:
+    def header(self, endpoint: Endpoint, scopes: tuple[str, ...]) -> str:
         """The Authorization header that worked before and is still good; empty: try without."""
         with self._lock:
-            token = self._known.get((endpoint.authority, endpoint.repository))
-        return token.header if token is not None and self._now() < token.until else ""
+            for key in (_token_key(endpoint, scopes), _basic_key(endpoint)):
+                answer = self._known.get(key)
+                if answer is not None and self._now() < answer.until:
+                    return answer.header
+        return ""
 
-    def answer(self, endpoint: Endpoint, url: str, header: str, watch: Watch) -> str:
+    def withheld(self, authority: str) -> str:
+        """The token server that was not shown the credentials which were there for an authority; empty where none was."""
+        with self._lock:
+            return self._withheld.get(authority, "")
+
+    def answer(self, endpoint: Endpoint, url: str, header: str, scopes: tuple[str, ...], watch: Watch) -> str:
         """Answer a 401.
 
         :param url: what was asked for; its origin may see the credentials.
         :param header: the WWW-Authenticate header.
+        :param scopes: what a token must allow.
         :returns: the Authorization header to ask again with.
         :raises Unauthorized: there is nothing to answer with.
         """
         given = list(challenges(header))
-        credentials = self._find(endpoint.host)
+        credentials = self._find(endpoint, watch.cancel)
         for challenge in given:
             if challenge.scheme == "bearer" and challenge.parameters.get("realm"):
-                token = self._token(endpoint, url, challenge, credentials, watch)
-                with self._lock:
-                    self._known[(endpoint.authority, endpoint.repository)] = token
-                return token.header
-        if credentials is not None and any(challenge.scheme == "basic" for challenge in given):
-            token = _Token(credentials.basic, float("inf"))
-            with self._lock:
-                self._known[(endpoint.authority, endpoint.repository)] = token
-            return token.header
-        wanted = ", ".join(sorted({challenge.scheme for challenge in given})) or "nothing that conman knows"
+                token = self._token(endpoint, url, challenge, scopes, credentials, watch)
+                return self._remember(_token_key(endpoint, scopes), token)
+        usable = credentials is not None and not credentials.identity
+        if credentials is not None and usable and any(challenge.scheme == "basic" for challenge in given):
+            return self._remember(_basic_key(endpoint), _Answer(credentials.basic, float("inf")))
+        wanted = ", ".join(sorted({challenge.scheme for challenge in given}))[:100] or "nothing that conman knows"
         raise Unauthorized(f"GET {redacted(url)}: 401, {endpoint.authority} asks for credentials ({wanted})",
-                           hint="the repository is private, or does not exist")
+                           hint=f"the repository is private, or does not exist; conman login {endpoint.host}")
 
-    def _token(self, endpoint: Endpoint, url: str, challenge: Challenge, credentials: Credentials | None,
-               watch: Watch) -> _Token:
+    def _remember(self, key: tuple[str, str, tuple[str, ...]], answer: _Answer) -> str:
+        with self._lock:
+            self._known[key] = answer
+        return answer.header
+
+    def _token(self, endpoint: Endpoint, url: str, challenge: Challenge, scopes: tuple[str, ...],
+               credentials: Credentials | None, watch: Watch) -> _Answer:
         realm = challenge.parameters["realm"]
         parts = urlsplit(realm)
         if parts.scheme not in endpoint.schemes or not parts.hostname or "@" in parts.netloc:
             raise Unavailable(f"{endpoint.authority} names an unsafe token server: {redacted(realm)[:200]}",
                               hint=f'plain HTTP is for registries with insecure = true in [registry."{endpoint.host}"]')
-        scope = challenge.parameters.get("scope", "")
-        query = [("scope", scope if _PULL_SCOPE.fullmatch(scope) else f"repository:{endpoint.repository}:pull")]
-        if challenge.parameters.get("service"):
-            query.insert(0, ("service", challenge.parameters["service"]))
-        headers: dict[str, str] = {"Accept": "application/json"}
-        if credentials is not None and self._may_see(realm, url):
-            headers["Authorization"] = credentials.basic
-        joint = "&" if parts.query else "?"
+        if credentials is not None and not self._may_see(realm, url):
+            self._withhold(endpoint.authority, parts.netloc)
+            credentials = None
         asked = self._now()
-        body = self._fetch(endpoint, realm.partition("#")[0] + joint + urlencode(query), headers, watch)
-        what = f"the answer of the token server {parts.netloc}"
-        try:
-            document = parse_object(body, what, 1 << 20)
-            token = get_str(document, "token", what) or get_str(document, "access_token", what)
-            life = get_int(document, "expires_in", what) or _DEFAULT_LIFE
-        except InvalidInput as error:
-            raise Unavailable(error.message) from None
-        if not token or not token.isascii() or not token.isprintable():
-            raise Unauthorized(f"{what} holds no token")
-        # A tenth early, so that a token does not expire between here and there.
-        return _Token("Bearer " + token, asked + life * 0.9)
+        body = self._ask(endpoint, realm.partition("#")[0], challenge, _wanted(challenge, scopes), credentials, watch)
+        return _parsed(body, f"the answer of the token server {parts.netloc}", asked)
+
+    def _ask(self, endpoint: Endpoint, realm: str, challenge: Challenge, scopes: tuple[str, ...],
+             credentials: Credentials | None, watch: Watch) -> bytes:
+        service = challenge.parameters.get("service", "")
+        if credentials is not None and credentials.identity:
+            form = [("grant_type", "refresh_token"), ("service", service), ("client_id", CLIENT_ID),
+                    ("refresh_token", credentials.identity)]
+            form += [("scope", " ".join(scopes))] if scopes else []
+            return self._fetch(endpoint, realm, "", urlencode(form).encode(), watch)
+        query = [("service", service)] if service else []
+        query += [("account", credentials.user)] if credentials is not None else []
+        query += [("scope", scope) for scope in scopes]
+        joint = "&" if urlsplit(realm).query else "?"
+        where = realm + joint + urlencode(query) if query else realm
+        return self._fetch(endpoint, where, credentials.basic if credentials is not None else "", b"", watch)
+
+    def _withhold(self, registry: str, server: str) -> None:
+        with self._lock:
+            self._withheld[registry] = self._withheld[server] = server
+        if self._strict:
+            raise Unauthorized(f"{registry} names the token server {server}, which may not see credentials for {registry}",
+                               hint=f'trusted_realms = ["{server}"] in [plugin.registry-pull] allows it')
 
     def _may_see(self, realm: str, url: str) -> bool:
         """Credentials go to the origin they are for, to Docker Hub's token server, and where configuration says so."""
         there, here = urlsplit(realm), urlsplit(url)
-        if (there.scheme, there.netloc) == (here.scheme, here.netloc):
+        if (there.scheme, there.netloc.lower()) == (here.scheme, here.netloc.lower()):
             return True
         known = _HUB_REALM.get(here.netloc) == there.netloc or there.netloc in self._trusted
         return known and there.scheme == "https"
+
+
+def _token_key(endpoint: Endpoint, scopes: tuple[str, ...]) -> tuple[str, str, tuple[str, ...]]:
+    return endpoint.authority, "", scopes
+
+
+def _basic_key(endpoint: Endpoint) -> tuple[str, str, tuple[str, ...]]:
+    return endpoint.authority, endpoint.repository or "/", ()
+
+
+def _wanted(challenge: Challenge, scopes: tuple[str, ...]) -> tuple[str, ...]:
+    """What the token server is asked for: never more than is needed, whatever the registry would like."""
+    named = challenge.parameters.get("scope", "")
+    reads = len(scopes) == 1 and _PULL_SCOPE.fullmatch(scopes[0])
+    # Registries behind others may know the repository by another name: to read there is no more than to read here.
+    return (named,) if reads and _PULL_SCOPE.fullmatch(named) else scopes
+
+
+def _parsed(body: bytes, what: str, asked: float) -> _Answer:
+    try:
+        document = parse_object(body, what, MAX_TOKEN)
+        token = get_str(document, "token", what) or get_str(document, "access_token", what)
+        life = get_int(document, "expires_in", what) or _DEFAULT_LIFE
+    except InvalidInput as error:
+        raise Unavailable(error.message) from None
+    if not token or not token.isascii() or not token.isprintable():
+        raise Unauthorized(f"{what} holds no token")
+    # A tenth early, so that a token does not expire between here and there.
+    return _Answer("Bearer " + token, asked + min(life, _LONGEST_LIFE) * 0.9)

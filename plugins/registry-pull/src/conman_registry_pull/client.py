@@ -2,156 +2,124 @@
 
 from __future__ import annotations
 
-import http.client
 from typing import TYPE_CHECKING, Mapping
 from urllib.parse import urljoin, urlsplit
 
-import requests
-import urllib3.exceptions
-
 from conman_kernel.cancel import Cancel
-from conman_kernel.errors import DeadlineExceeded, InvalidInput, Unavailable
+from conman_kernel.errors import ConmanError, DeadlineExceeded, Unauthorized, Unavailable
 
-from .auth import Authority, FindCredentials
-from .endpoints import Endpoint, settings_for, verification
+from .auth import Authority
+from .credentials import FindCredentials
+from .endpoints import Endpoint
+from .endpoints import endpoint as endpoint_of
 from .failures import Transient, from_exception, from_status, redacted
+from .patience import Patience
+from .reply import BROKEN, Question, Reply
 from .watch import Watch
 from .wire import Wire
 
 if TYPE_CHECKING:
+    import requests
+
     from conman_kernel.slots.provider import Log, RegistrySettings
 
     from . import Options
 
-ATTEMPTS = 3
-PAUSES = (0.2, 1.0)
-"""Seconds before the second and the third attempt, where the registry names none."""
-MAX_PAUSE = 10.0
-"""Seconds: a registry that wants to be left alone for longer is not waited for."""
 MAX_REDIRECTS = 5
 MAX_ERROR_BODY = 64 * 1024
+MIRROR_TRIES = 2
+"""A mirror that fails is passed over rather than waited for; the second try is for connections that had gone stale."""
 _REDIRECTS = (301, 302, 303, 307, 308)
-_BROKEN = (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
-
-
-class Reply:
-    """An answer with status 200, 206 or 416 whose body is still on its way. Used by one thread at a time."""
-
-    def __init__(self, url: str, response: requests.Response, watch: Watch) -> None:
-        self.url = url
-        self.status = response.status_code
-        self.headers: Mapping[str, str] = response.headers
-        self._response = response
-        self._watch = watch
-
-    @property
-    def length(self) -> int | None:
-        """How many bytes of body the answer announces; None where it does not."""
-        text = self.headers.get("Content-Length", "")
-        return int(text) if text.isascii() and text.isdigit() else None
-
-    def read(self, size: int) -> bytes:
-        """The next ``size`` bytes of the body, fewer only at its end.
-
-        :raises Unavailable: the connection broke.
-        :raises Cancelled: or :class:`DeadlineExceeded`, as the request's token says.
-        """
-        try:
-            data: bytes = self._response.raw.read(size, decode_content=False)
-        except _BROKEN as error:
-            self._watch.check()
-            found = from_exception(self.url, error)
-            raise (found.error if isinstance(found, Transient) else found) from error
-        if self._watch.fired:
-            self._watch.check()
-        return data
-
-    def whole(self, limit: int) -> bytes:
-        """The rest of the body, then :meth:`close`.
-
-        :raises InvalidInput: it has more than ``limit`` bytes.
-        :raises Unavailable: it ended early.
-        """
-        try:
-            data = self.read(limit + 1)
-            if len(data) > limit:
-                raise InvalidInput(f"GET {redacted(self.url)}: the answer has more than {limit} bytes")
-            self.expect(len(data))
-            return data
-        finally:
-            self.close()
-
-    def expect(self, received: int) -> None:
-        """Compare what came with what was announced. :raises Unavailable: the body ended early."""
-        if self.length is not None and received != self.length:
-            raise Unavailable(f"GET {redacted(self.url)}: the connection ended after {received} of {self.length} bytes",
-                              hint="try again")
-
-    def close(self) -> None:
-        """Give the connection back. May be called twice."""
-        self._response.close()
-        self._watch.stop()
 
 
 class Client:
-    """Asks endpoints. Usable from several threads at once."""
+    """Asks endpoints. Usable from several threads at once.
+
+    :param strict: credentials must have been seen by a token server: asking without them is no answer (``login``).
+    """
 
     def __init__(self, options: Options, registries: Mapping[str, RegistrySettings], log: Log,
-                 find: FindCredentials) -> None:
+                 find: FindCredentials, *, strict: bool = False) -> None:
+        self._options = options
         self._registries = registries
         self._log = log
         self._wire = Wire(options)
-        self._authority = Authority(self._fetch_token, find, options.trusted_realms)
+        self._authority = Authority(self._fetch_token, find, options.trusted_realms, strict=strict)
+        self._strict = strict
         self._schemes: dict[str, str] = {}
 
-    def get(self, endpoint: Endpoint, path: str, headers: Mapping[str, str], cancel: Cancel) -> Reply:
-        """Ask for ``/v2/<repository>/<path>``, up to three times where the failure may be a passing one.
+    def patience(self, cancel: Cancel, *, mirror: bool = False) -> Patience:
+        """How often work may fail in a row, as configured."""
+        tries = self._options.attempts
+        return Patience(min(tries, MIRROR_TRIES) if mirror else tries, self._options.longest_pause, cancel, self._log)
 
-        :returns: an answer with status 200, 206 or 416, not yet read; to be closed.
-        :raises NotFound, Unauthorized, Unavailable: as the slot promises.
+    @property
+    def progress(self) -> int:
+        """Bytes that count as progress of a transfer that breaks again and again: more than one that drips can bring."""
+        return max(64 * 1024, int(4 * self._options.read_timeout * self._options.min_speed))
+
+    def ask(self, endpoint: Endpoint, question: Question, cancel: Cancel) -> Reply:
+        """Ask, several times where the failure may be a passing one.
+
+        :returns: an accepted answer, its body not yet read; to be closed.
+        :raises ConmanError: as the slot promises.
         """
-        for attempt in range(ATTEMPTS):
-            cancel.check()
-            watch = Watch(cancel)
+        patience = self.patience(cancel, mirror=endpoint.mirror)
+        while True:
             try:
-                return self._ask(endpoint, path, headers, watch)
+                return self.once(endpoint, question, cancel)
             except Transient as failure:
-                watch.stop()
-                pause = PAUSES[min(attempt, len(PAUSES) - 1)] if failure.after is None else failure.after
-                if attempt + 1 == ATTEMPTS or pause > MAX_PAUSE:
-                    raise failure.error from failure
-                self._log.debug("%s; trying again in %g s", failure.error, pause)
-                cancel.wait_readable(timeout=pause)
-            except BaseException:
-                watch.stop()
-                raise
-        raise AssertionError("unreachable: the last attempt returns or raises")
+                patience.pause(failure)
+
+    def document(self, endpoint: Endpoint, question: Question, limit: int, cancel: Cancel) -> tuple[Reply, bytes]:
+        """As :meth:`ask`, with the whole body, which has at most ``limit`` bytes; a body that breaks is asked for again."""
+        patience = self.patience(cancel, mirror=endpoint.mirror)
+        while True:
+            try:
+                reply = self.once(endpoint, question, cancel)
+                return reply, reply.whole(limit)
+            except Transient as failure:
+                patience.pause(failure)
+
+    def once(self, endpoint: Endpoint, question: Question, cancel: Cancel) -> Reply:
+        """As :meth:`ask`, a single time. :raises Transient: it failed, and that may pass."""
+        cancel.check()
+        window = 2 * self._options.read_timeout if self._options.min_speed > 0 else 0.0
+        watch = Watch(cancel, window, int(window * self._options.min_speed))
+        try:
+            return self._ask(endpoint, question, watch)
+        except BaseException:
+            watch.stop()
+            raise
 
     def close(self) -> None:
         """Close idle connections. May be called twice."""
         self._wire.close()
 
-    def _ask(self, endpoint: Endpoint, path: str, headers: Mapping[str, str], watch: Watch) -> Reply:
-        authorization = self._authority.header(endpoint)
-        url, response = self._first(endpoint, path, _with(headers, authorization), watch)
-        if response.status_code == 401:
+    def _ask(self, endpoint: Endpoint, question: Question, watch: Watch) -> Reply:
+        authorization = self._authority.header(endpoint, question.scopes)
+        url, response = self._first(endpoint, question, authorization, watch)
+        if response.status_code == 401 and _at_home(endpoint, url):
             challenge = response.headers.get("WWW-Authenticate", "")
-            self._body(url, response, watch)
-            authorization = self._authority.answer(endpoint, url, challenge, watch)
-            url, response = self._follow(endpoint, url, _with(headers, authorization), watch)
-        if response.status_code in (200, 206, 416):
-            return Reply(url, response, watch)
-        raise self._refusal(url, response, watch)
+            self._body(question.method, url, response, watch)
+            authorization = self._authority.answer(endpoint, url, challenge, question.scopes, watch)
+            url, response = self._follow(endpoint, question, url, authorization, watch)
+        if response.status_code in question.accepted:
+            return Reply(question.method, url, response, watch)
+        raise self._refusal(question.method, url, response, watch)
 
-    def _first(self, endpoint: Endpoint, path: str, headers: Mapping[str, str],
+    def _first(self, endpoint: Endpoint, question: Question, authorization: str,
                watch: Watch) -> tuple[str, requests.Response]:
         """The first request to an endpoint also finds out which scheme it speaks."""
+        if "://" in question.path:
+            return self._follow(endpoint, question, question.path, authorization, watch)
         known = self._schemes.get(endpoint.authority)
         schemes = (known,) if known in endpoint.schemes and known is not None else endpoint.schemes
+        below = f"{endpoint.repository}/{question.path}" if endpoint.repository else question.path
         for scheme in schemes:
-            url = f"{scheme}://{endpoint.authority}/v2/{endpoint.repository}/{path}"
+            url = f"{scheme}://{endpoint.authority}/v2/{below}"
             try:
-                found = self._follow(endpoint, url, headers, watch)
+                found = self._follow(endpoint, question, url, authorization, watch)
             except (Transient, Unavailable) as failure:
                 if scheme == schemes[-1] or watch.fired or isinstance(failure, DeadlineExceeded):
                     raise
@@ -161,63 +129,114 @@ class Client:
             return found
         raise AssertionError("unreachable: an endpoint has a scheme")
 
-    def _follow(self, endpoint: Endpoint, url: str, headers: Mapping[str, str],
+    def _follow(self, endpoint: Endpoint, question: Question, url: str, authorization: str,
                 watch: Watch) -> tuple[str, requests.Response]:
         """Send a request and follow redirects; another origin gets neither Authorization nor a lesser scheme."""
+        method = question.method
+        authorized = bool(authorization) and _at_home(endpoint, url)
         origin = _origin(url)
+        _check_scheme(endpoint, method, url, "the registry names")
         for _ in range(MAX_REDIRECTS):
-            response = self._send(endpoint, url, headers, watch)
+            headers = {**question.headers, "Authorization": authorization} if authorized else question.headers
+            response = self._send(endpoint, question, url, headers, watch)
             target = response.headers.get("Location", "")
             if response.status_code not in _REDIRECTS or not target:
                 return url, response
             response.close()
+            if method not in ("GET", "HEAD") and response.status_code not in (307, 308):
+                raise Unavailable(f"{method} {redacted(url)}: {response.status_code}, redirected as nothing is that is written")
             before, url = url, urljoin(url, target)
-            scheme = urlsplit(url).scheme
-            if scheme not in ("http", "https"):
-                raise Unavailable(f"GET {redacted(before)}: redirected to a {scheme[:20]}: address, which no registry is at")
-            if scheme != "https" and not (scheme == "http" and endpoint.plain):
-                raise Unavailable(f"GET {redacted(before)}: redirected to http, away from https",
-                                  hint=f'insecure = true in [registry."{endpoint.host}"] allows plain HTTP')
+            _check_scheme(endpoint, method, url, f"{method} {redacted(before)}: redirected to")
             if _origin(url) != origin:
-                headers = {key: value for key, value in headers.items() if key != "Authorization"}
-                origin = _origin(url)
-        raise Unavailable(f"GET {redacted(url)}: more than {MAX_REDIRECTS} redirects")
+                authorized, origin = False, _origin(url)
+        raise Unavailable(f"{method} {redacted(url)}: more than {MAX_REDIRECTS} redirects")
 
-    def _send(self, endpoint: Endpoint, url: str, headers: Mapping[str, str], watch: Watch) -> requests.Response:
+    def _send(self, endpoint: Endpoint, question: Question, url: str, headers: Mapping[str, str],
+              watch: Watch) -> requests.Response:
         authority = urlsplit(url).netloc
-        verify = endpoint.verify
-        if verify and authority != endpoint.authority:
-            verify = verification(settings_for(authority, self._registries))
+        there = endpoint
+        if authority != endpoint.authority:
+            # Neither the trust in the registry nor its client certificate holds for another host.
+            there = endpoint_of(authority, "", self._registries)
+            there = there._replace(verify=False) if endpoint.plain else there
         try:
-            return self._wire.get(url, headers, verify=verify, watch=watch)
-        except (*_BROKEN, ValueError) as error:
+            return self._wire.send(question.method, url, headers, verify=there.verify, cert=there.cert, watch=watch,
+                                   body=question.body)
+        except ConmanError:
+            raise  # of what was to be sent
+        except (*BROKEN, ValueError) as error:
             watch.check()
-            raise from_exception(url, error) from error
+            raise from_exception(url, error, question.method) from error
 
-    def _refusal(self, url: str, response: requests.Response, watch: Watch) -> Exception:
+    def _refusal(self, method: str, url: str, response: requests.Response, watch: Watch) -> Exception:
         retry_after = response.headers.get("Retry-After", "").strip()
-        return from_status(url, response.status_code, self._body(url, response, watch), retry_after)
+        body = self._body(method, url, response, watch)
+        found = from_status(url, response.status_code, body, retry_after, method)
+        if isinstance(found, Unauthorized) and response.status_code == 401:
+            withheld = self._authority.withheld(urlsplit(url).netloc)
+            if withheld:
+                found.hint = (f"the credentials were not shown to the token server {withheld}; trusted_realms in"
+                              " [plugin.registry-pull] can allow it")
+        return found
 
-    def _body(self, url: str, response: requests.Response, watch: Watch) -> bytes:
+    def _body(self, method: str, url: str, response: requests.Response, watch: Watch) -> bytes:
         """The body of an answer that is read for its words alone, so that the connection can be used again."""
+        watch.reading()
         try:
-            data: bytes = response.raw.read(MAX_ERROR_BODY, decode_content=False)
+            # One byte more than is accepted, for whoever reads it to notice.
+            data: bytes = response.raw.read(MAX_ERROR_BODY + 1, decode_content=False)
             return data
-        except _BROKEN as error:
+        except BROKEN as error:
             watch.check()
-            raise from_exception(url, error) from error
+            raise from_exception(url, error, method) from error
         finally:
+            watch.read()
             response.close()
 
-    def _fetch_token(self, endpoint: Endpoint, url: str, headers: Mapping[str, str], watch: Watch) -> bytes:
-        url, response = self._follow(endpoint, url, headers, watch)
+    def _fetch_token(self, endpoint: Endpoint, url: str, authorization: str, form: bytes, watch: Watch) -> bytes:
+        """Ask a token server: with GET, or with POST where there is a form."""
+        method = "POST" if form else "GET"
+        headers = {"Accept": "application/json"}
+        if form:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        elif authorization:
+            headers["Authorization"] = authorization
+        question = Question(method, url, (), headers, body=form or None)
+        if form or (authorization and self._strict):
+            # A form holds a secret, so it goes nowhere else; nor would an answer to nobody say that somebody is right.
+            found, response = url, self._send(endpoint, question, url, headers, watch)
+        else:
+            found, response = self._token_redirects(endpoint, question, url, watch)
         if response.status_code != 200:
-            raise self._refusal(url, response, watch)
-        return self._body(url, response, watch)
+            raise self._refusal("GET", found, response, watch)
+        return self._body(method, found, response, watch)
+
+    def _token_redirects(self, endpoint: Endpoint, question: Question, url: str,
+                         watch: Watch) -> tuple[str, requests.Response]:
+        authorization = question.headers.get("Authorization", "")
+        rest = {key: value for key, value in question.headers.items() if key != "Authorization"}
+        # To follow redirects a token server is an endpoint of its own: what is for it is not for the registry's host.
+        server = endpoint._replace(authority=urlsplit(url).netloc)
+        if server.authority != endpoint.authority:
+            there = endpoint_of(server.authority, "", self._registries)
+            server = server._replace(verify=there.verify if not endpoint.plain else False, cert=there.cert)
+        return self._follow(server, question._replace(headers=rest), url, authorization, watch)
 
 
-def _with(headers: Mapping[str, str], authorization: str) -> Mapping[str, str]:
-    return {**headers, "Authorization": authorization} if authorization else headers
+def _check_scheme(endpoint: Endpoint, method: str, url: str, doing: str) -> None:
+    """:raises Unavailable: a URL that the registry named is none to go to."""
+    scheme = urlsplit(url).scheme
+    if scheme not in ("http", "https"):
+        raise Unavailable(f"{doing} a {scheme[:20]}: address, which no registry is at")
+    if scheme == "http" and not endpoint.plain:
+        raise Unavailable(f"{doing} http, away from https" if " redirected" in doing else f"{doing} an address of plain http",
+                          hint=f'insecure = true in [registry."{endpoint.host}"] allows plain HTTP')
+
+
+def _at_home(endpoint: Endpoint, url: str) -> bool:
+    """True for the endpoint's own origin, the only one that its credentials are for."""
+    parts = urlsplit(url)
+    return parts.netloc.lower() == endpoint.authority.lower() and parts.scheme in endpoint.schemes
 
 
 def _origin(url: str) -> tuple[str, str]:

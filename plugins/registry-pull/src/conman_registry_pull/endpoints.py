@@ -7,6 +7,8 @@ from typing import Mapping, NamedTuple
 
 from conman_kernel.slots.provider import RegistrySettings
 
+from .certs import certificates, system_trust
+
 _ALIASES = {"docker.io": "registry-1.docker.io", "index.docker.io": "registry-1.docker.io"}
 """Docker Hub is named by one host and served by another."""
 
@@ -16,10 +18,11 @@ class Endpoint(NamedTuple):
 
     :param host: the registry's name as people write it; credentials are found under it.
     :param authority: ``host[:port]`` that is connected to.
-    :param repository: the repository's name there.
+    :param repository: the repository's name there; empty for the registry as a whole.
     :param schemes: ``https`` alone, or ``https`` and then ``http``.
-    :param verify: False, or True for the system's certificates, or the path of a PEM bundle.
+    :param verify: False, or True for the system's certificates, or the path of a PEM bundle or of a folder (see :mod:`.certs`).
     :param mirror: it stands in for another registry.
+    :param cert: paths of a client certificate and its key.
     """
 
     host: str
@@ -28,6 +31,7 @@ class Endpoint(NamedTuple):
     schemes: tuple[str, ...]
     verify: bool | str
     mirror: bool = False
+    cert: tuple[str, str] | None = None
 
     @property
     def plain(self) -> bool:
@@ -35,22 +39,37 @@ class Endpoint(NamedTuple):
         return "http" in self.schemes
 
 
-def endpoints(host: str, repository: str, registries: Mapping[str, RegistrySettings]) -> tuple[Endpoint, ...]:
-    """The places to ask for a repository, in order; the last one is the registry itself."""
+def endpoints(host: str, repository: str, registries: Mapping[str, RegistrySettings],
+              cert_dir: str = "") -> tuple[Endpoint, ...]:
+    """The places to ask for a repository, in order; the last one is the registry itself.
+
+    :param cert_dir: a folder of certificates that holds for all of them; empty: the usual places.
+    """
     found = []
     for mirror in settings_for(host, registries).mirrors:
         where, _, prefix = mirror.strip("/").partition("/")
         name = f"{prefix}/{repository}" if prefix else repository
-        found.append(_endpoint(where, name, registries)._replace(mirror=True))
-    return (*found, _endpoint(host, repository, registries))
+        found.append(endpoint(where, name, registries, cert_dir)._replace(mirror=True))
+    return (*found, endpoint(host, repository, registries, cert_dir))
+
+
+def endpoint(host: str, repository: str, registries: Mapping[str, RegistrySettings], cert_dir: str = "") -> Endpoint:
+    """A host alone, without its mirrors."""
+    settings = settings_for(host, registries)
+    known = certificates(host, settings, cert_dir)
+    # A loopback address proves nothing by a certificate, unless the configuration names one for it.
+    insecure = (is_loopback(host) and not known.trusted) if settings.insecure is None else settings.insecure
+    return Endpoint(host, _ALIASES.get(host, host), repository, ("https", "http") if insecure else ("https",),
+                    False if insecure else known.trusted or system_trust(), cert=known.client)
 
 
 def settings_for(host: str, registries: Mapping[str, RegistrySettings]) -> RegistrySettings:
     """What is configured for a host; where its own table is silent, the table ``*`` holds."""
     general = registries.get("*", RegistrySettings())
     own = registries.get(host, RegistrySettings())
-    return RegistrySettings(insecure=general.insecure if own.insecure is None else own.insecure,
-                            ca=own.ca or general.ca, mirrors=own.mirrors or general.mirrors)
+    paired = own if own.cert else general  # a key belongs to its certificate
+    return RegistrySettings(insecure=general.insecure if own.insecure is None else own.insecure, ca=own.ca or general.ca,
+                            mirrors=own.mirrors or general.mirrors, cert=paired.cert, key=paired.key)
 
 
 def is_loopback(authority: str) -> bool:
@@ -63,22 +82,3 @@ def is_loopback(authority: str) -> bool:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
-
-
-def verification(settings: RegistrySettings) -> bool | str:
-    """What is handed to the HTTP library as ``verify`` for a host that must prove itself."""
-    if settings.ca:
-        return settings.ca
-    import ssl
-
-    # The machine's own store, not the bundle that HTTP libraries carry along: administrators add to the former.
-    paths = ssl.get_default_verify_paths()
-    return paths.cafile or paths.capath or True
-
-
-def _endpoint(host: str, repository: str, registries: Mapping[str, RegistrySettings]) -> Endpoint:
-    settings = settings_for(host, registries)
-    # A loopback address proves nothing by a certificate, unless the configuration names one for it.
-    insecure = (is_loopback(host) and not settings.ca) if settings.insecure is None else settings.insecure
-    return Endpoint(host, _ALIASES.get(host, host), repository, ("https", "http") if insecure else ("https",),
-                    False if insecure else verification(settings))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 import json
 import socket
+import time
 from typing import Iterator
 from urllib.parse import urlsplit
 
-from conman_kernel.errors import ConmanError, NotFound, Unauthorized, Unavailable
+from conman_kernel.errors import ConmanError, DigestMismatch, NotFound, Unauthorized, Unavailable
 
 _UNKNOWN = {"NAME_UNKNOWN": "no such repository or tag", "MANIFEST_UNKNOWN": "no such repository or tag",
             "BLOB_UNKNOWN": "no such blob", "NAME_INVALID": "no such repository or tag"}
@@ -35,34 +36,64 @@ def redacted(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-def from_status(url: str, status: int, body: bytes, retry_after: str = "") -> ConmanError | Transient:
+def from_status(url: str, status: int, body: bytes, retry_after: str = "", method: str = "GET") -> ConmanError | Transient:
     """The error for an answer that is neither the content nor a redirect.
 
     :param body: the beginning of the answer's body; OCI distribution-spec v1.1, "Error codes", where it is JSON.
     :param retry_after: the answer's Retry-After header.
     """
     code, message = _first_error(body)
-    line = f"GET {redacted(url)}: {status}" + (f" {code}" if code else "") + (f" ({message})" if message else "")
+    line = f"{method} {redacted(url)}: {status}" + (f" {code}" if code else "") + (f" ({message})" if message else "")
     host = urlsplit(url).netloc.rpartition("@")[2]
+    writing = method not in ("GET", "HEAD")
     if status == 429 or code == "TOOMANYREQUESTS":
-        wait = min(float(retry_after), 1e6) if retry_after.isdigit() else None
-        hint = f"{host} limits how much may be pulled; try again " + (f"in {wait:g} s" if wait else "later")
+        wait = seconds_of(retry_after)
+        hint = (f"{host} limits how much may be {'pushed' if writing else 'pulled'}; try again "
+                + (f"in {wait:g} s" if wait else "later"))
         return Transient(Unavailable(line, hint=hint), wait)
     if status in _PASSING:
-        wait = min(float(retry_after), 1e6) if retry_after.isdigit() else None
-        return Transient(Unavailable(line, hint=f"{host} has a problem of its own; try again later"), wait)
+        return Transient(Unavailable(line, hint=f"{host} has a problem of its own; try again later"), seconds_of(retry_after))
+    if code == "DIGEST_INVALID" and writing:
+        return DigestMismatch(f"{line}: the registry received other bytes than were meant",
+                              hint="something on the way altered them; push again")
     if status in (401, 403) or code in _REFUSED:
-        return Unauthorized(line, hint=f"the repository does not exist at {host}, or is private and needs credentials")
+        return Unauthorized(line, hint=f"you may not write there; conman login {host} as somebody who may" if writing
+                            else f"the repository does not exist at {host}, or is private and needs credentials")
+    if writing:
+        return Unavailable(f"{line}: the registry refuses it", hint=_writing_hint(status, code, host))
     if status == 404 or code in _UNKNOWN:
         return NotFound(f"{line}: {_UNKNOWN.get(code, 'no such repository or tag')}",
                         hint="check the name and the tag or digest")
     return Unavailable(f"{line}: not an answer that a registry gives", hint=f"is {host} a container registry?")
 
 
-def from_exception(url: str, error: Exception) -> Unavailable | Transient:
+def seconds_of(retry_after: str) -> float | None:
+    """A Retry-After header (RFC 9110, 10.2.3: seconds or a date) as seconds from now; None where it says nothing."""
+    text = retry_after.strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text[:9]), 1e6)
+    from email.utils import parsedate_to_datetime
+
+    try:
+        return max(0.0, min(parsedate_to_datetime(text).timestamp() - time.time(), 1e6))
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _writing_hint(status: int, code: str, host: str) -> str:
+    if status == 413:
+        return "upload_chunk in [plugin.registry-pull] sends blobs in smaller parts"
+    if status == 405 or code == "UNSUPPORTED":
+        return f"{host} may be a read-only mirror or cache"
+    if status == 404:
+        return "at some registries a repository must be made before something can be pushed to it"
+    return f"the words in brackets are those of {host}"
+
+
+def from_exception(url: str, error: Exception, method: str = "GET") -> Unavailable | Transient:
     """The error for a request that got no (whole) answer."""
     host = urlsplit(url).netloc.rpartition("@")[2]
-    line = f"GET {redacted(url)}: "
+    line = f"{method} {redacted(url)}: "
     causes = list(_causes(error))
     names = {type(cause).__name__ for cause in causes}
     system = next((cause for cause in causes if isinstance(cause, OSError) and cause.errno is not None), None)

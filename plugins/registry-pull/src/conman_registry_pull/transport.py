@@ -1,126 +1,118 @@
-"""The transport itself: references to descriptors, descriptors to bytes."""
+"""The transport itself: references to descriptors, descriptors to bytes, names to lists."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Callable, Iterator, Mapping, TypeVar
 
 from conman_kernel.cancel import Cancel
-from conman_kernel.errors import (
-    Cancelled,
-    ConmanError,
-    DeadlineExceeded,
-    InvalidInput,
-    NotFound,
-    Unauthorized,
-    Unavailable,
-)
+from conman_kernel.errors import ConmanError, DigestMismatch, InvalidInput, NotFound, Unavailable
 from conman_kernel.oci import digest as digests
 from conman_kernel.oci.descriptor import Descriptor
 from conman_kernel.oci.documents import MAX_DOCUMENT_BYTES
 from conman_kernel.oci.media_types import ACCEPTED, is_manifest_or_index
 from conman_kernel.oci.reference import Reference, parse
+from conman_kernel.slots.provider import AS_CONFIGURED
 from conman_kernel.slots.transport import OpenRequest, Resolved, ResolveRequest
 
-from .auth import FindCredentials, nobody
-from .client import Client, Reply
-from .endpoints import Endpoint, endpoints
-from .failures import redacted
+from .client import Client
+from .endpoints import Endpoint, endpoint, endpoints
+from .keyring import Keyring
+from .pages import names
+from .reply import Question, Reply
+from .stream import BodyStream, Source, passes_on
 
 if TYPE_CHECKING:
-    from conman_kernel.slots.provider import Log, RegistrySettings
+    from conman_kernel.slots.provider import Access, Log, RegistrySettings
 
     from . import Options
+    from .credentials import FindCredentials
 
-CHUNK = 256 * 1024
-"""Bytes of a chunk: measured, larger ones fall out of the processor's cache before they are hashed."""
+_ANY_MANIFEST = ", ".join(ACCEPTED)
 _T = TypeVar("_T")
 
 
-class BodyStream:
-    """The bytes of one blob as they come; see :class:`conman_kernel.slots.transport.BlobStream`."""
-
-    def __init__(self, reply: Reply, offset: int) -> None:
-        self.offset = offset
-        self._reply = reply
-
-    def __iter__(self) -> Iterator[bytes]:
-        received = 0
-        try:
-            while chunk := self._reply.read(CHUNK):
-                received += len(chunk)
-                if received == self._reply.length:
-                    # By now the connection may serve another request, which this one's deadline must not end.
-                    self.close()
-                    yield chunk
-                    return
-                yield chunk
-            self._reply.expect(received)
-        finally:
-            self.close()
-
-    def close(self) -> None:
-        """Give the connection back. May be called twice."""
-        self._reply.close()
-
-
 class RegistryTransport:
-    """Images from registries. Implements :class:`conman_kernel.slots.transport.ImageTransport`.
+    """Images in registries. Implements :class:`conman_kernel.slots.transport.RegistryTransport`.
 
-    :param find: from a registry's host to credentials; nobody has any until auth files are read.
+    :param access: what the call says above the configuration.
+    :param find: who one is, in place of what is kept on this machine.
     """
 
-    def __init__(self, options: Options, registries: Mapping[str, RegistrySettings], log: Log,
-                 find: FindCredentials = nobody) -> None:
+    def __init__(self, options: Options, registries: Mapping[str, RegistrySettings], log: Log, access: Access = AS_CONFIGURED,
+                 find: FindCredentials | None = None) -> None:
         self._registries = registries
         self._log = log
-        self._client = Client(options, registries, log, find)
+        self._cert_dir = access.cert_dir
+        self._keyring = Keyring(access)
+        self._client = Client(options, registries, log, find or self._keyring.find)
 
     def resolve(self, request: ResolveRequest) -> Resolved:
         """Fetch the manifest or index that a tag or digest names; see the slot."""
         reference = _parse(request.location)
         wanted = reference.digest or reference.tag or "latest"
 
-        def ask(endpoint: Endpoint) -> Resolved:
-            reply = self._client.get(endpoint, f"manifests/{wanted}", {"Accept": ", ".join(ACCEPTED)}, request.cancel)
-            content = reply.whole(MAX_DOCUMENT_BYTES)
+        def ask(place: Endpoint) -> Resolved:
+            question = Question("GET", f"manifests/{wanted}", _pull(place), {"Accept": _ANY_MANIFEST})
+            reply, content = self._client.document(place, question, MAX_DOCUMENT_BYTES, request.cancel)
             media_type = reply.headers.get("Content-Type", "").partition(";")[0].strip().lower()
             digest = reference.digest or _said(reply) or digests.digest_of(content)
+            if place.mirror and digests.digest_of(content, digests.split(digest)[0]) != digest:
+                raise Unavailable(f"the manifest of {request.location} at {place.authority} has not the digest {digest}")
             return Resolved(Descriptor(media_type, digest, len(content)), content)
 
-        return self._anywhere(reference, request.cancel, ask)
+        return self._anywhere(reference, ask)
 
     def open(self, request: OpenRequest) -> BodyStream:
         """Begin to fetch a blob or manifest; see the slot. ``urls`` of foreign layers are never followed."""
         reference = _parse(request.location)
         digest = digests.parse(request.descriptor.digest)
         manifest = is_manifest_or_index(request.descriptor.media_type)
-        path = f"{'manifests' if manifest else 'blobs'}/{digest}"
-        headers = {"Accept": ", ".join(ACCEPTED) if manifest else "*/*"}
-        offset = 0 if manifest else request.offset
+        source = Source(self._client, self._places(reference), f"{'manifests' if manifest else 'blobs'}/{digest}",
+                        _ANY_MANIFEST if manifest else "*/*", request.cancel, ranges=not manifest)
+        while True:
+            try:
+                reply, begins = source.begin(0 if manifest else request.offset)
+                return BodyStream(source, reply, begins, self._client.progress)
+            except ConmanError as error:
+                if not passes_on(error) or not source.next_place():
+                    raise
+                self._log.info("a mirror was of no use: %s", error)
 
-        def ask(endpoint: Endpoint) -> BodyStream:
-            wanted = {**headers, "Range": f"bytes={offset}-"} if offset else headers
-            reply = self._client.get(endpoint, path, wanted, request.cancel)
-            if reply.status == 416:
-                reply.close()
-                reply = self._client.get(endpoint, path, headers, request.cancel)
-            return BodyStream(reply, _begins(reply, offset))
+    def tags(self, request: ResolveRequest) -> Iterator[str]:
+        """The tags of a repository; see the slot."""
+        reference = _parse(request.location)
+        place = self._anywhere(reference, lambda place: self._having(place, request.cancel))
+        return names(self._client, place, "tags/list", "tags", *_pull(place), request.cancel)
 
-        return self._anywhere(reference, request.cancel, ask)
+    def repositories(self, request: ResolveRequest) -> Iterator[str]:
+        """The repositories of a registry; see the slot."""
+        place = endpoint(registry_host(request.location), "", self._registries, self._cert_dir)
+        try:
+            yield from names(self._client, place, "_catalog", "repositories", "registry:catalog:*", request.cancel)
+        except NotFound as error:
+            raise Unavailable(f"{place.host} has no catalogue of its repositories ({error})") from None
 
     def close(self) -> None:
         """Give idle connections back. May be called twice."""
         self._client.close()
 
-    def _anywhere(self, reference: Reference, cancel: Cancel, ask: Callable[[Endpoint], _T]) -> _T:
+    def _having(self, place: Endpoint, cancel: Cancel) -> Endpoint:
+        """A place that knows the repository's tags."""
+        self._client.ask(place, Question("GET", "tags/list?n=1", _pull(place)), cancel).done()
+        return place
+
+    def _places(self, reference: Reference) -> tuple[Endpoint, ...]:
+        return endpoints(reference.domain, reference.path, self._registries, self._cert_dir)
+
+    def _anywhere(self, reference: Reference, ask: Callable[[Endpoint], _T]) -> _T:
         """Ask the mirrors in order, then the registry itself, whose error counts."""
-        *mirrors, registry = endpoints(reference.domain, reference.path, self._registries)
+        *mirrors, registry = self._places(reference)
         for mirror in mirrors:
             try:
                 return ask(mirror)
-            except (Cancelled, DeadlineExceeded):
-                raise
-            except (NotFound, Unauthorized, Unavailable, InvalidInput) as error:
+            except ConmanError as error:
+                if not passes_on(error) and not isinstance(error, DigestMismatch):
+                    raise
                 self._log.info("the mirror %s was of no use: %s", mirror.authority, error)
         try:
             return ask(registry)
@@ -128,6 +120,20 @@ class RegistryTransport:
             if mirrors and not error.hint:
                 error.hint = "its mirrors were tried before and were of no use either (--log-level info says why)"
             raise
+
+
+def registry_host(text: str) -> str:
+    """The host of a registry as people write it, which may be a URL. :raises InvalidInput: it is none."""
+    bare = text.removeprefix("https://").removeprefix("http://").rstrip("/")
+    host = bare.partition("/")[0]
+    reference = parse(f"{host}/x") if host else None
+    if reference is None or reference.domain != host:
+        raise InvalidInput(f"{text[:200]!r} is no registry", hint="write host[:port], such as registry.example:5000")
+    return host
+
+
+def _pull(place: Endpoint) -> tuple[str]:
+    return (f"repository:{place.repository}:pull",)
 
 
 def _parse(location: str) -> Reference:
@@ -143,15 +149,3 @@ def _said(reply: Reply) -> str:
         return digests.parse(reply.headers.get("Docker-Content-Digest", "").strip())
     except InvalidInput:
         return ""
-
-
-def _begins(reply: Reply, offset: int) -> int:
-    """Where an answer's body begins in the blob. :raises Unavailable: elsewhere than asked."""
-    if reply.status != 206:
-        return 0
-    unit, _, rest = reply.headers.get("Content-Range", "").strip().partition(" ")
-    first = rest.partition("-")[0]
-    if unit.lower() == "bytes" and first.isdigit() and int(first) == offset:
-        return offset
-    reply.close()
-    raise Unavailable(f"GET {redacted(reply.url)}: asked for the bytes from {offset} on, and got others")
