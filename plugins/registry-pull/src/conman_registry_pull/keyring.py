@@ -11,7 +11,7 @@ from conman_kernel.errors import ConfigError
 from . import authfiles
 from .authfiles import HUB, HUB_KEY, AuthFile, Auths
 from .credentials import Credentials
-from .helpers import Helper
+from .programs import Helper
 
 if TYPE_CHECKING:
     from conman_kernel.slots.provider import Access

@@ -22,10 +22,6 @@ from .tls import Contexts
 from .watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from _typeshed import SupportsRead
-    from typing_extensions import Buffer
     from urllib3 import ProxyManager
 
     from . import Options
@@ -134,7 +130,7 @@ def _pool_classes(setup: _Setup) -> dict[str, type[HTTPConnectionPool]]:
         def _new_conn(self) -> socket.socket:
             return _connect(self, setup)
 
-        def endheaders(self, message_body: SupportsRead[bytes] | Iterable[Buffer] | Buffer | None = None, *,
+        def endheaders(self, message_body: bytes | None = None, *,  # type: ignore[override]
                        encode_chunked: bool = False) -> None:
             _ready(self, setup)
             super().endheaders(message_body, encode_chunked=encode_chunked)
@@ -143,7 +139,7 @@ def _pool_classes(setup: _Setup) -> dict[str, type[HTTPConnectionPool]]:
         def _new_conn(self) -> socket.socket:
             return _connect(self, setup)
 
-        def endheaders(self, message_body: SupportsRead[bytes] | Iterable[Buffer] | Buffer | None = None, *,
+        def endheaders(self, message_body: bytes | None = None, *,  # type: ignore[override]
                        encode_chunked: bool = False) -> None:
             _ready(self, setup)
             super().endheaders(message_body, encode_chunked=encode_chunked)
