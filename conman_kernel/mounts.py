@@ -30,6 +30,7 @@ _SET_FLAG, _SET_STRING, _CREATE = 0, 1, 6
 _AT_FDCWD, _EMPTY_PATH = -100, 4
 _SETTING = 256  # bytes of one value that fsconfig(2) takes, its last one zero
 _CLONE_FS = 0x200
+_MAX_STACK = 500  # OVL_MAX_STACK
 _ATTRIBUTES = {1: 1, 2: 2, 4: 4, 8: 8, 1024: 0x10}  # MS_* -> MOUNT_ATTR_*
 
 
@@ -149,16 +150,22 @@ def _mount_long_overlay(source: str, target: str, flags: int, data: list[str]) -
             folders += [(key, folder) for folder in split_lower(value)]
         else:
             other.append(option)
+    lower = sum(key == "lowerdir" for key, _ in folders)
+    if lower > _MAX_STACK:
+        raise Unavailable(f"cannot mount overlay on {target}: {lower} lower folders are more than the {_MAX_STACK} that overlayfs "
+                          "takes", hint="use the vfs-storage driver")
     fds: list[int] = []
+    where = target
     try:
         for _, folder in folders:
+            where = folder
             fds.append(os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
         opened = [(key, folder, fd) for (key, folder), fd in zip(folders, fds)]
         number = _fsmount_overlay(source, target, flags, opened, other)
         if number in (errno.EINVAL, errno.ENOSYS, errno.EPERM):
             number = _mount_by_numbers(source, target, flags, opened, other)
     except OSError as error:
-        raise _refused(error.errno or 0, f"cannot mount overlay on {target}") from error
+        raise _refused(error.errno or 0, f"cannot mount overlay on {target}: {where}") from error
     finally:
         for fd in fds:
             os.close(fd)

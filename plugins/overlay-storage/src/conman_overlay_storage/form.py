@@ -6,7 +6,7 @@ import os
 import stat
 
 from conman_kernel.cancel import Cancel
-from conman_kernel.errors import InvalidInput
+from conman_kernel.errors import InvalidInput, Unavailable
 from conman_kernel.slots.storage import Mount, Usage, Whiteouts
 from conman_kernel.support.snapshot_records import Place, empty_tree
 
@@ -15,6 +15,9 @@ _UNDESCRIBED = 0o1000
 
 _PARAMETERS = "/sys/module/overlay/parameters/"
 _TIES = ("index", "metacopy", "redirect_dir")
+
+MOST = 500
+"""Layers that overlayfs shows as one (OVL_MAX_STACK); a container's own comes on top of them."""
 
 
 class OverlayForm:
@@ -49,9 +52,15 @@ class OverlayForm:
             os.mkdir(place.folder + "/work", 0o700)
 
     def seal(self, place: Place) -> None:
-        """See the form."""
+        """See the form.
+
+        :raises Unavailable: nothing could ever show so many layers.
+        """
         from conman_kernel.support.trees import remove
 
+        if len(place.lower or ()) >= MOST:
+            raise Unavailable(f"this would be a layer above {len(place.lower or ())} others, and overlayfs shows {MOST} at most",
+                              hint="use vfs-storage or btrfs-storage, or squash the image")
         if place.lower and stat.S_IMODE(os.stat(place.tree).st_mode) == _UNDESCRIBED:
             _copy_attributes(place.lower[0], place.tree)
         remove(place.folder + "/work")
