@@ -2,7 +2,8 @@
 
 The blocks of one page run in order, in one empty folder, with the ``conman`` of this environment (its state lies in
 that folder) and a loopback registry that has a small busybox image by the names of :data:`IMAGES`: ``alpine`` on a
-page means that one, and ``127.0.0.1:5000`` means that registry. ``$LAYOUT`` is the same image as an OCI layout folder.
+page means that one, and ``127.0.0.1:5000`` means that registry. It also has the images of :func:`shop`, for two platforms each.
+``$LAYOUT`` is the same image as an OCI layout folder.
 
 In a ``console`` block a line after ``$ `` is a command (lines after ``> `` go on with it); it must exit with 0. Other
 lines must be part of what it printed; ``...`` stands for anything. Only a comment right above a block leaves it out::
@@ -21,7 +22,20 @@ from typing import Iterator, NamedTuple
 
 import pytest
 
-from conman_kernel.testing.images import busybox_image
+from conman_kernel.oci.platform import Platform
+from conman_kernel.testing.images import (
+    Entry,
+    Image,
+    busybox_entries,
+    busybox_image,
+    directory,
+    file,
+    host_platform,
+    image,
+    index,
+    layer,
+    whiteout,
+)
 from conman_kernel.testing.registry import Registry
 
 TOP = Path(__file__).resolve().parents[2]
@@ -97,10 +111,22 @@ def shown(expected: str, printed: str) -> bool:
     return re.search(r"[\s\S]*?".join(parts), printed) is not None
 
 
+def shop(*last: Entry) -> Image:
+    """An index of an image of three layers for this machine, and one for another: a base, a shop, and ``last``."""
+    settings = {"Cmd": ["cat", "/srv/shop/catalogue"], "Labels": {"org.example.shop": "yes"}, "Env": ["PATH=/bin"], "User": "1000"}
+    base = layer(busybox_entries())
+    layers = [base, layer([directory("srv"), directory("srv/shop"), file("srv/shop/catalogue", b"apples\npears\n", uid=1000),
+                           file("srv/shop/draft", b"plums?\n", uid=1000)]), layer([directory("srv"), directory("srv/shop"), *last])]
+    other = Platform("linux", "arm64" if host_platform().architecture != "arm64" else "amd64")
+    return index([image(layers, config=settings), image(layers[1:], config=settings, platform=other)])
+
+
 @pytest.fixture(scope="module")
 def registry() -> Iterator[str]:
-    """The host and port of a loopback registry that has the image by all its names."""
+    """The host and port of a loopback registry that has the images by all their names."""
     with Registry() as server:
+        server.add_image(shop(whiteout("srv/shop/draft")), "shop:1")
+        server.add_image(shop(file("srv/shop/draft", b"plums\n", uid=1000)), "shop:2")
         for name in IMAGES:
             server.add_image(busybox_image(), f"{name}:latest")
         yield server.host

@@ -1,0 +1,115 @@
+"""Which public names the reference has, and on which page. What is public is decided here; the rest is read from the source."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Entry(NamedTuple):
+    """One name, or all public names of a module.
+
+    :param dotted: the name, as it is defined or as the package exports it.
+    :param reached: how callers come by an object of the class; then what it is made from is nobody's business.
+    """
+
+    dotted: str
+    reached: str = ""
+
+
+class Page(NamedTuple):
+    """One page of the reference.
+
+    :param stem: its file's name without ``.md``.
+    :param intro: Markdown below the title.
+    """
+
+    stem: str
+    title: str
+    intro: str
+    entries: tuple[Entry, ...]
+
+
+K = "conman_kernel"
+
+
+def _modules(*names: str) -> tuple[Entry, ...]:
+    return tuple(Entry(f"{K}.{name}") for name in names)
+
+
+PAGES = (
+    Page("conman", "Conman, and what every call takes", "One object per store; a token for whatever may block.", (
+        Entry(f"{K}.Conman"),
+        Entry(f"{K}.Cancel"),
+        Entry(f"{K}.Access"), Entry(f"{K}.slots.provider.AS_CONFIGURED"),
+        Entry(f"{K}.config.Config", "Conman.config"), Entry(f"{K}.config.ConfigValue"), Entry(f"{K}.config_schema.Value"),
+        Entry(f"{K}.plugins.Plugins", "Conman.plugins"), Entry(f"{K}.plugins.PluginInfo"),
+        Entry(f"{K}.plugins.PluginReport"), Entry(f"{K}.plugins.OptionValue"))),
+    Page("images", "Images", "The tutorial is [images.md](../images.md).", (
+        Entry(f"{K}.images.service.Images", "Conman.images"),
+        Entry(f"{K}.images.service.Policy"), Entry(f"{K}.images.conversion.ManifestFormat"),
+        Entry(f"{K}.Image", "Images.pull, .get, .list and others"), Entry(f"{K}.images.records.ImageRecord"),
+        Entry(f"{K}.images.instances.Mounted", "Images.mount, Image.mount"),
+        Entry(f"{K}.Progress"), Entry(f"{K}.images.records.RemoveReport"), Entry(f"{K}.images.pruning.PruneReport"),
+        Entry(f"{K}.images.history.HistoryEntry"), Entry(f"{K}.images.tree.ImageTree"), Entry(f"{K}.images.tree.TreeImage"),
+        Entry(f"{K}.images.tree.TreeLayer"), Entry(f"{K}.images.copying.CopyReport"))),
+    Page("registries", "Registries", "Accounts, repositories, tags. [images.md](images.md) is about what is in them.", (
+        Entry(f"{K}.images.registries.Registries", "Conman.registries"),)),
+    Page("containers", "Containers", "[python.md](../python.md#containers) shows them at work.", (
+        Entry(f"{K}.containers.service.Containers", "Conman.containers"),
+        Entry(f"{K}.Container", "Containers.create, .get, .list and others"),
+        Entry(f"{K}.ContainerOptions"), Entry(f"{K}.MountOption"), Entry(f"{K}.Device"), Entry(f"{K}.Ulimit"),
+        Entry(f"{K}.containers.create.ImageLike"), Entry(f"{K}.RunResult"), Entry(f"{K}.RunOutcome"), Entry(f"{K}.Streams"),
+        Entry(f"{K}.containers.logs.LogEntry"), Entry(f"{K}.containers.logs.LogReader", "Container.log_reader"))),
+    Page("sessions", "Sessions", "Connections to the standard streams of processes: [sessions.md](../sessions.md).", (
+        Entry(f"{K}.containers.session.SocketSession", "Container.session, ExecSession.session and others"),
+        Entry(f"{K}.containers.pump.Source"), Entry(f"{K}.containers.pump.Sink"),
+        Entry(f"{K}.ExecSession", "Container.create_exec, Containers.exec_session"), Entry(f"{K}.ExecOptions"),
+        *_modules("aio"))),
+    Page("system", "The store as a whole", "", (
+        Entry(f"{K}.system.service.System", "Conman.system"),
+        *_modules("system.findings"),
+        Entry(f"{K}.system.usage.Usage"), Entry(f"{K}.system.usage.Total"), Entry(f"{K}.system.usage.ImageUsage"),
+        Entry(f"{K}.system.usage.ContainerUsage"), Entry(f"{K}.system.prune.SystemPruneReport"))),
+    Page("errors", "Errors", "", _modules("errors")),
+    Page("slots", "Slots: what a plugin is", "[plugins.md](../plugins.md) writes some.", (
+        *_modules("slots", "slots.provider", "hookspecs"), Entry(f"{K}.hookimpl"), *_modules("record"))),
+    Page("slot-transport", "Slot: image transport", "", _modules("slots.transport")),
+    Page("slot-storage", "Slot: storage driver", "", _modules("slots.storage")),
+    Page("slot-runtime", "Slot: runtime", "", _modules("slots.runtime")),
+    Page("slot-attach", "Slot: attach", "", _modules("slots.attach")),
+    Page("oci", "OCI documents", "Functions on references, digests and documents: no input, no output.", _modules(
+        "oci.reference", "oci.digest", "oci.descriptor", "oci.platform", "oci.media_types", "oci.manifest", "oci.image_config",
+        "oci.documents")),
+    Page("support-storage", "Support for storage drivers", "", _modules(
+        "support", "support.snapshots", "support.snapshot_form", "support.snapshot_records", "support.trees", "support.copying",
+        "support.filesystems", "support.syncing")),
+    Page("support-archives", "Support for archives and folders", "",
+         (Entry(f"{K}.support.archives"), Entry(f"{K}.support.archives.*"))),
+    Page("support-runtime", "Support for runtimes", "", _modules("support.oci_runtime", "support.oci_features")),
+    Page("support-attach", "Support for attach plugins", "", (Entry(f"{K}.support.joined"), Entry(f"{K}.support.joined.*"))),
+    Page("testing", "Testing", "Shipped for those who test plugins, or programs that use this library.",
+         (Entry(f"{K}.testing"), Entry(f"{K}.testing.*"))),
+)
+
+COVERED = ("slots", "oci", "support", "testing")
+"""Packages of which every module must be on a page."""
+
+LEFT_OUT = {
+    f"{K}.oci.runtime": "the runtime specification's builder is the kernel's own; its options are on the page of containers",
+    f"{K}.testing.registry_http": "the HTTP side of testing.registry",
+}
+"""Modules of those packages that are not, and why."""
+
+INTERNAL = (
+    f"{K}.containers.context", f"{K}.containers.rows", f"{K}.containers.execs.rows", f"{K}.containers.shim", f"{K}.images.parts",
+    f"{K}.store", f"{K}.worker",
+)
+"""Modules whose classes occur in signatures of public ones for the kernel's own layers only."""
+
+HIDDEN = {
+    f"{K}.images.service.Images.parts": "for the services beside and above it",
+    f"{K}.containers.service.Containers.context": "for the kernel's own further layers",
+    f"{K}.containers.described.Described.row": "the index's record, as the kernel passes it on",
+    f"{K}.kernel.Conman.adopt_shim": "the command line's early start",
+}
+"""Public members that are no part of the API, and why."""
