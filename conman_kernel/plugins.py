@@ -256,10 +256,10 @@ class Plugins:
             if type(given) is not wanted:
                 raise ConfigError(f"{value.origin}: {value.key} must be a {known[name].type}, not {value.value!r}")
             values[name] = given
-        registries = dict(self._config.registries)
-        if not (self._config.switch("registries.tls_verify") if access.tls_verify is None else access.tls_verify):
-            registries = {host: settings._replace(insecure=True) for host, settings in registries.items()}
-            registries["*"] = RegistrySettings(insecure=True)
+        registries = {"*": RegistrySettings(), **self._config.registries}
+        verify = self._config.switch("registries.tls_verify") if access.tls_verify is None else access.tls_verify
+        if access.tls_verify or not verify:
+            registries = {host: settings._replace(insecure=not verify) for host, settings in registries.items()}
         return PluginContext(name=entry.name, options=values, state_dir=self._layout.plugin_state(entry.name),
                              run_dir=self._layout.plugin_run(entry.name), log=self._log, registries=registries, access=access)
 

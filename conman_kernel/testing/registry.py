@@ -1,4 +1,4 @@
-"""A loopback registry for tests and demonstrations: a small honest pull side of the OCI distribution spec, with faults.
+"""A loopback registry for tests and demonstrations: a small honest implementation of the OCI distribution spec, with faults.
 
 ::
 
@@ -11,8 +11,8 @@
 From a shell: ``python -m conman_kernel.testing.registry --layout DIR --name NAME:TAG`` prints the host and
 serves until its standard input ends or SIGTERM comes.
 
-Source: OCI distribution-spec v1.1, "Pull" and "Content discovery"; the token flow of the Docker distribution's
-"Token authentication specification".
+Source: OCI distribution-spec v1.1, "Pull", "Push" and "Content discovery"; the token flow of the Docker distribution's
+"Token authentication specification" and "OAuth2 token authentication".
 """
 
 from __future__ import annotations
@@ -40,19 +40,25 @@ class Action(Enum):
     TRUNCATE = "truncate"
     """Serve only the first ``at`` bytes, as if they were all."""
     CUT = "cut"
-    """Announce all bytes, send ``at``, then end the connection."""
+    """Announce all bytes, send ``at``, then end the connection. Of what is sent here: take ``at`` bytes, then end it."""
     RESET = "reset"
     """As CUT, but with a TCP reset."""
     DROP = "drop"
     """End the connection without any answer."""
     ALTER = "alter"
-    """Serve with the byte at ``at`` changed."""
+    """Serve with the byte at ``at`` changed. Of what is sent here: store it so."""
+    LOST = "lost"
+    """Do what is asked for, then end the connection instead of answering. (Of pushes.)"""
     BODY = "body"
     """Serve ``value`` (as UTF-8) in place of the content."""
     MEDIA_TYPE = "media-type"
     """Serve with ``value`` as Content-Type."""
     DIGEST = "digest"
     """Serve with ``value`` as Docker-Content-Digest."""
+    LENGTH = "length"
+    """Announce ``at`` more bytes than there are (fewer where negative), then end the connection."""
+    ENDLESS = "endless"
+    """Send the content, then zeros without end, with no length announced."""
     STALL = "stall"
     """Send ``at`` bytes, then nothing until the client goes away."""
     SILENT = "silent"
@@ -67,6 +73,8 @@ class Action(Enum):
     """No Content-Length: chunked transfer encoding."""
     NO_RANGE = "no-range"
     """Ignore Range headers."""
+    PAGES = "pages"
+    """Of lists: after this page comes always another."""
 
 
 class Fault(NamedTuple):
@@ -76,6 +84,7 @@ class Fault(NamedTuple):
     :param times: how often it happens; None means every time.
     :param at: a count or offset in bytes, see :class:`Action`.
     :param seconds: the pause of a DRIP.
+    :param headers: of the answer, also of an honest one.
     """
 
     action: Action
@@ -96,6 +105,7 @@ class Auth(NamedTuple):
     :param user: with ``password`` what the token endpoint (or every request) wants; empty: tokens for everybody.
     :param realm: URL of the token endpoint; empty: this registry's own, ``elsewhere``: the one on its other port.
     :param expires_in: what the token endpoint says about the life of tokens, in seconds.
+    :param identity: a token that the token endpoint takes in place of user and password (OAuth2's refresh token).
     """
 
     scheme: str = "token"
@@ -103,6 +113,7 @@ class Auth(NamedTuple):
     password: str = ""
     realm: str = ""
     expires_in: int = 300
+    identity: str = ""
 
 
 class Request(NamedTuple):
@@ -141,6 +152,14 @@ class Repository:
         self.blobs: dict[str, Content] = {}
 
 
+class Upload:
+    """A blob on its way in. Guarded by its registry's lock."""
+
+    def __init__(self, repository: str) -> None:
+        self.repository = repository
+        self.data = bytearray()
+
+
 class Registry:
     """A registry on a free loopback port, serving from threads from the moment it is made until :meth:`close`.
 
@@ -157,6 +176,7 @@ class Registry:
         self.lock = threading.Lock()
         self.repositories: dict[str, Repository] = {}
         self.tokens: dict[str, str] = {}
+        self.uploads: dict[str, Upload] = {}
         self._requests: list[Request] = []
         self._faults: list[tuple[Fault, int]] = []
         self._stop_read, self._stop_write = socket.socketpair()

@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
+from . import registry_uploads
 from .registry import Action, Content, Fault, Request
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "conman-loopback-registry"
     server: Server
+    left: int = 0
 
     def log_message(self, format: str, *args: object) -> None:
         """Nothing is printed: the log is :attr:`Registry.requests`."""
@@ -96,26 +98,33 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def do_GET(self) -> None:
+        """Every method: what goes wrong before anything is looked at, then the honest way."""
         registry = self.server.registry
         path = urlsplit(self.path).path
+        self.left = int(self.headers.get("Content-Length", "0"))
         fault = registry.take_fault(f"{self.command} {self.path}") or _NONE
         if fault.action is Action.DROP:
-            self._note(0)
+            self.note(0)
             self.close_connection = True
         elif fault.action is Action.SILENT:
-            self._note(0)
+            self.note(0)
             registry.wait_gone(self.connection)
             self.close_connection = True
         elif fault.action is Action.STATUS:
-            self._error(fault.status, fault.code, fault.headers)
+            self.error(fault.status, fault.code, fault.headers)
         elif path == "/token":
-            self._token()
+            self._token(fault)
         elif not path.startswith("/v2/"):
-            self._error(404)
+            self.error(404)
         elif self._admitted(path):
-            self._serve(path, fault)
+            if self.command in ("GET", "HEAD") and "/blobs/uploads/" not in path:
+                self._serve(path, fault)
+            elif fault.action is Action.REDIRECT:
+                self._redirect(fault.value or f"{registry.scheme}://{registry.elsewhere}{self.path}")
+            else:
+                registry_uploads.answer(self, path, fault)
 
-    do_HEAD = do_GET
+    do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
 
     def _serve(self, path: str, fault: Fault) -> None:
         registry = self.server.registry
@@ -131,38 +140,58 @@ class Handler(BaseHTTPRequestHandler):
             else:
                 digest, media_type, content = "", "application/json", None
             tags = sorted(repository.tags) if repository is not None else []
+            names = sorted(registry.repositories)
         if path == "/v2/":
             content = Content(b"{}")
         elif repository is not None and what == "tags":
-            content = Content(json.dumps({"name": name, "tags": tags}).encode())
+            content, fault = self._page({"name": name}, "tags", tags, fault)
+        elif path == "/v2/_catalog":
+            content, fault = self._page({}, "repositories", names, fault)
         if content is None:
             code = {"manifests": "MANIFEST_UNKNOWN", "blobs": "BLOB_UNKNOWN"}.get(what, "NAME_UNKNOWN")
-            self._error(404, "NAME_UNKNOWN" if repository is None else code)
+            self.error(404, "NAME_UNKNOWN" if repository is None else code)
         elif fault.action is Action.REDIRECT:
             self._redirect(fault.value or f"{registry.scheme}://{registry.elsewhere}{self.path}?signature=of-the-store")
         else:
             self._content(content, media_type, digest, fault)
 
+    def _page(self, document: dict[str, object], key: str, names: list[str], fault: Fault) -> tuple[Content, Fault]:
+        """One page of a list, and the fault with the Link to the next one among its headers."""
+        query = parse_qs(urlsplit(self.path).query)
+        after, count = query.get("last", [""])[0], int(query.get("n", ["0"])[0])
+        left = [name for name in names if name > after]
+        shown = left[:count] if count else left
+        last = shown[-1] if shown and len(shown) < len(left) else ""
+        if fault.action is Action.PAGES:
+            last = f"page-{int(after.rpartition('-')[2] or '0') + 1}"
+        if last:
+            link = f'<{urlsplit(self.path).path}?n={count}&last={last}>; rel="next"'
+            fault = fault._replace(headers=(*fault.headers, ("Link", link)))
+        return Content(json.dumps({**document, key: shown}).encode()), fault
+
     def _content(self, content: Content, media_type: str, digest: str, fault: Fault) -> None:
         content, size = _changed(content, fault)
         start, end = (0, size) if fault.action is Action.NO_RANGE else self._range(size)
         if start >= end and size:
-            self._error(416, "", (("Content-Range", f"bytes */{size}"),))
+            self.error(416, "", (("Content-Range", f"bytes */{size}"),))
             return
         partial = (start, end) != (0, size)
-        self._note(206 if partial else 200)
+        self.note(206 if partial else 200)
         self.send_response(206 if partial else 200)
         self.send_header("Content-Type", fault.value if fault.action is Action.MEDIA_TYPE else media_type)
         if digest:
             self.send_header("Docker-Content-Digest", fault.value if fault.action is Action.DIGEST else digest)
         if partial:
             self.send_header("Content-Range", f"bytes {start}-{end - 1}/{size}")
+        for key, value in fault.headers:
+            self.send_header(key, value)
         if fault.action is Action.CHUNKED:
             self.send_header("Transfer-Encoding", "chunked")
-        elif fault.action is Action.NO_LENGTH:
+        elif fault.action in (Action.NO_LENGTH, Action.ENDLESS):
             self.send_header("Connection", "close")
         else:
-            self.send_header("Content-Length", str(end - start))
+            more = fault.at if fault.action is Action.LENGTH else 0
+            self.send_header("Content-Length", str(max(0, end - start + more)))
             self.send_header("Accept-Ranges", "bytes")
         self.end_headers()
         if self.command != "HEAD":
@@ -178,6 +207,11 @@ class Handler(BaseHTTPRequestHandler):
             elif fault.action is Action.RESET:
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 self.connection.close()
+        elif fault.action in (Action.LENGTH, Action.ENDLESS):
+            self._send(content, start, end)
+            self.close_connection = True
+            while fault.action is Action.ENDLESS:  # until the client ends the connection
+                self.connection.sendall(bytes(65536))
         elif fault.action is Action.DRIP:
             step = max(1, fault.at)
             for at in range(start, end, step):
@@ -216,45 +250,70 @@ class Handler(BaseHTTPRequestHandler):
         if auth is None or self.server is registry._other:
             return True
         given = self.headers.get("Authorization", "")
-        name = _split(path)[0]
-        scope = f"repository:{name}:pull" if name else ""
+        scope = self._scope(path)
         if auth.scheme == "basic":
             if given == _basic(auth.user, auth.password):
                 return True
-            self._error(401, "", (("WWW-Authenticate", 'Basic realm="loopback"'),))
+            self.error(401, "", (("WWW-Authenticate", 'Basic realm="loopback"'),))
             return False
-        with registry.lock:
-            granted = registry.tokens.get(given.removeprefix("Bearer "))
-        if granted is not None and scope in ("", *granted.split()):
+        if self.granted(scope):
             return True
         realm = auth.realm or f"{registry.scheme}://{registry.host}/token"
         if auth.realm == "elsewhere":
             realm = f"{registry.scheme}://{registry.elsewhere}/token"
         challenge = f'Bearer realm="{realm}",service="loopback, registry"' + (f',scope="{scope}"' if scope else "")
-        self._error(401, "", (("WWW-Authenticate", challenge),))
+        self.error(401, "", (("WWW-Authenticate", challenge),))
         return False
 
-    def _token(self) -> None:
+    def granted(self, scope: str) -> bool:
+        """Whether the token of this request allows all of ``repository:NAME:ACTION,...``; an empty scope wants just a token."""
+        registry = self.server.registry
+        with registry.lock:
+            given = registry.tokens.get(self.headers.get("Authorization", "").removeprefix("Bearer "))
+        if given is None:
+            return False
+        what, _, actions = scope.rpartition(":")
+        return all(any(action in one.rpartition(":")[2].split(",") for one in given.split() if one.rpartition(":")[0] == what)
+                   for action in actions.split(",") if action)
+
+    def _scope(self, path: str) -> str:
+        if path == "/v2/_catalog":
+            return "registry:catalog:*"
+        name = _split(path)[0] or path.removeprefix("/v2/").partition("/blobs/uploads/")[0]
+        writes = self.command not in ("GET", "HEAD") or "/blobs/uploads/" in path
+        return f"repository:{name}:pull" + (",push" if writes else "") if name else ""
+
+    def _token(self, fault: Fault) -> None:
         registry = self.server.registry
         auth = registry.auth
         if auth is None:
-            self._error(404)
+            self.error(404)
             return
-        if auth.user and self.headers.get("Authorization", "") != _basic(auth.user, auth.password):
-            self._error(401)
+        form = parse_qs(self.rfile.read(self.left).decode()) if self.command == "POST" else {}
+        self.left = 0
+        known = not auth.user or self.headers.get("Authorization", "") == _basic(auth.user, auth.password)
+        if not known and (not auth.identity or form.get("refresh_token") != [auth.identity]):
+            self.error(401)
+            return
+        if fault.action is Action.REDIRECT:
+            self._redirect(fault.value or f"{registry.scheme}://{registry.elsewhere}{self.path}")
             return
         token = secrets.token_urlsafe(24)
         with registry.lock:
-            registry.tokens[token] = " ".join(parse_qs(urlsplit(self.path).query).get("scope", []))
-        self._document(200, {"token": token, "expires_in": auth.expires_in})
+            registry.tokens[token] = " ".join((form or parse_qs(urlsplit(self.path).query)).get("scope", []))
+        document = {"access_token" if form else "token": token, "expires_in": auth.expires_in}
+        self._content(Content(json.dumps(document).encode()), "application/json", "", fault)
 
-    def _error(self, status: int, code: str = "", headers: tuple[tuple[str, str], ...] = ()) -> None:
+    def error(self, status: int, code: str = "", headers: tuple[tuple[str, str], ...] = ()) -> None:
+        """Answer with an error document."""
         code = code or _CODES.get(status, "UNKNOWN")
-        self._document(status, {"errors": [{"code": code, "message": code.replace("_", " ").lower()}]}, headers)
+        self.document(status, {"errors": [{"code": code, "message": code.replace("_", " ").lower()}]}, headers)
 
-    def _document(self, status: int, document: object, headers: tuple[tuple[str, str], ...] = ()) -> None:
+    def document(self, status: int, document: object, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        """Answer with a small JSON document."""
+        self.drain()
         body = json.dumps(document).encode()
-        self._note(status)
+        self.note(status)
         self.send_response(status)
         for key, value in (*headers, ("Content-Type", "application/json"), ("Content-Length", str(len(body)))):
             self.send_header(key, value)
@@ -263,13 +322,33 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def _redirect(self, url: str) -> None:
-        self._note(307)
+        self.drain()
+        self.note(307)
         self.send_response(307)
         self.send_header("Location", url)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    def _note(self, status: int) -> None:
+    def drain(self) -> None:
+        """Read what is left of the request's body, so that the connection can be used again."""
+        while self.left > 0:
+            piece = self.rfile.read(min(self.left, 65536))
+            if not piece:
+                self.close_connection = True
+                return
+            self.left -= len(piece)
+
+    def plain(self, status: int, headers: tuple[tuple[str, str], ...]) -> None:
+        """Answer without a body."""
+        self.drain()
+        self.note(status)
+        self.send_response(status)
+        for key, value in (*headers, *(() if status == 204 else (("Content-Length", "0"),))):
+            self.send_header(key, value)
+        self.end_headers()
+
+    def note(self, status: int) -> None:
+        """Write this request down."""
         headers = {key.lower(): value for key, value in self.headers.items()}
         self.server.registry.record(Request(self.command, self.path, self.server.server_port, headers, status))
 

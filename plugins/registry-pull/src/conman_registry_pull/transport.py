@@ -12,14 +12,16 @@ from conman_kernel.oci.documents import MAX_DOCUMENT_BYTES
 from conman_kernel.oci.media_types import ACCEPTED, is_manifest_or_index
 from conman_kernel.oci.reference import Reference, parse
 from conman_kernel.slots.provider import AS_CONFIGURED
-from conman_kernel.slots.transport import OpenRequest, Resolved, ResolveRequest
+from conman_kernel.slots.transport import LoginRequest, OpenRequest, Resolved, ResolveRequest, WriteRequest
 
+from . import accounts
 from .client import Client
 from .endpoints import Endpoint, endpoint, endpoints
 from .keyring import Keyring
 from .pages import names
 from .reply import Question, Reply
 from .stream import BodyStream, Source, passes_on
+from .writer import RepositoryWriter
 
 if TYPE_CHECKING:
     from conman_kernel.slots.provider import Access, Log, RegistrySettings
@@ -40,6 +42,7 @@ class RegistryTransport:
 
     def __init__(self, options: Options, registries: Mapping[str, RegistrySettings], log: Log, access: Access = AS_CONFIGURED,
                  find: FindCredentials | None = None) -> None:
+        self._options = options
         self._registries = registries
         self._log = log
         self._cert_dir = access.cert_dir
@@ -78,15 +81,37 @@ class RegistryTransport:
                     raise
                 self._log.info("a mirror was of no use: %s", error)
 
+    def write(self, request: WriteRequest) -> RepositoryWriter:
+        """A repository to write to; nothing is asked before something is put. See the slot."""
+        reference = _parse(request.location)
+        place = endpoint(reference.domain, reference.path, self._registries, self._cert_dir)
+        return RepositoryWriter(self._client, place, reference, self._options.upload_chunk, self._log)
+
+    def login(self, request: LoginRequest) -> str:
+        """Try credentials, and keep them where they work; see the slot."""
+        def strict(find: FindCredentials) -> Client:
+            return Client(self._options, self._registries, self._log, find, strict=True)
+
+        return accounts.login(self._keyring, lambda host: endpoint(host, "", self._registries, self._cert_dir), strict, request)
+
+    def logout(self, registry: str) -> bool:
+        """Forget credentials; see the slot."""
+        return accounts.logout(self._keyring, registry)
+
+    def account(self, registry: str) -> str | None:
+        """The user name that is kept; see the slot."""
+        return accounts.account(self._keyring, registry)
+
     def tags(self, request: ResolveRequest) -> Iterator[str]:
         """The tags of a repository; see the slot."""
         reference = _parse(request.location)
-        place = self._anywhere(reference, lambda place: self._having(place, request.cancel))
+        places = self._places(reference)
+        place = self._anywhere(reference, lambda place: self._having(place, request.cancel)) if places[1:] else places[0]
         return names(self._client, place, "tags/list", "tags", *_pull(place), request.cancel)
 
     def repositories(self, request: ResolveRequest) -> Iterator[str]:
         """The repositories of a registry; see the slot."""
-        place = endpoint(registry_host(request.location), "", self._registries, self._cert_dir)
+        place = endpoint(accounts.place_of(request.location)[0], "", self._registries, self._cert_dir)
         try:
             yield from names(self._client, place, "_catalog", "repositories", "registry:catalog:*", request.cancel)
         except NotFound as error:
@@ -120,16 +145,6 @@ class RegistryTransport:
             if mirrors and not error.hint:
                 error.hint = "its mirrors were tried before and were of no use either (--log-level info says why)"
             raise
-
-
-def registry_host(text: str) -> str:
-    """The host of a registry as people write it, which may be a URL. :raises InvalidInput: it is none."""
-    bare = text.removeprefix("https://").removeprefix("http://").rstrip("/")
-    host = bare.partition("/")[0]
-    reference = parse(f"{host}/x") if host else None
-    if reference is None or reference.domain != host:
-        raise InvalidInput(f"{text[:200]!r} is no registry", hint="write host[:port], such as registry.example:5000")
-    return host
 
 
 def _pull(place: Endpoint) -> tuple[str]:
