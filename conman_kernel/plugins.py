@@ -30,7 +30,12 @@ T = TypeVar("T")
 
 
 class PluginInfo(Record):
-    """One installed plugin, known from metadata alone."""
+    """One installed plugin, known from metadata alone.
+
+    :param slot: its entry-point group, such as ``conman.storage``.
+    :param name: as ``conman.toml`` selects it; ``selected``: that it does.
+    :param distribution: what ships it, in ``version``.
+    """
 
     slot: str
     name: str
@@ -48,7 +53,12 @@ class OptionValue(Record):
 
 
 class PluginReport(Record):
-    """One plugin, loaded and probed. ``reason`` and ``hint`` say why it is not available here; empty where it is."""
+    """One plugin, loaded and probed.
+
+    :param info: what was known before. ``api``: the slot's version it was written for. ``summary``: its own line.
+    :param options: its ``[plugin.NAME]`` table, filled with defaults.
+    :param available: that it works here; else ``reason`` and ``hint`` say why it does not.
+    """
 
     info: PluginInfo
     api: int

@@ -16,10 +16,11 @@ MISSING = "<missing>"
 
 
 class HistoryEntry(Record):
-    """One step.
+    """One step, as the config's history tells it.
 
     :param id: of the image that ends with this step, or ``<missing>``.
     :param created: seconds since the epoch, 0 where the image does not say.
+    :param created_by: the instruction or command, whole; ``comment`` likewise.
     :param size: bytes of the layer's uncompressed archive; 0 for a step without a layer, or where no driver holds it.
     :param tags: names of the image that ends with this step.
     """

@@ -69,8 +69,11 @@ class Progress(Record):
 
 
 class RemoveReport(Record):
-    """What :meth:`~.service.Images.remove` did: names that were taken away (of an
-    image that has none, its ``repository@digest``), ids of images that are gone."""
+    """What :meth:`~.service.Images.remove` did.
+
+    :param untagged: names that were taken away; of an image that has none, its ``repository@digest``.
+    :param deleted: ids of images that are gone.
+    """
 
     untagged: tuple[str, ...]
     deleted: tuple[str, ...]

@@ -23,6 +23,7 @@ class Registries:
         """Try credentials and keep them.
 
         :param host: ``registry.example[:port][/path]``; empty: docker.io.
+        :param username: empty with an identity token as ``password``.
         :returns: where they are kept.
         :raises Unauthorized: the registry refuses them; nothing is kept.
         :raises Unavailable: it cannot be reached; or they cannot be kept.
@@ -31,11 +32,19 @@ class Registries:
         return registry(self._parts, access).login(request)
 
     def logout(self, host: str, *, access: Access = AS_CONFIGURED) -> bool:
-        """Forget credentials. :returns: False where there were none."""
+        """Forget credentials.
+
+        :param host: as in :meth:`login`.
+        :returns: False where there were none.
+        """
         return registry(self._parts, access).logout(host or DEFAULT_DOMAIN)
 
     def account(self, host: str, *, access: Access = AS_CONFIGURED) -> str | None:
-        """The user name kept for a registry, or None."""
+        """The user name kept for a registry.
+
+        :param host: as in :meth:`login`.
+        :returns: None where there is none.
+        """
         return registry(self._parts, access).account(host or DEFAULT_DOMAIN)
 
     def tags(self, repository: str, *, access: Access = AS_CONFIGURED, cancel: Cancel | None = None) -> Iterator[str]:
@@ -49,8 +58,9 @@ class Registries:
             ResolveRequest(reference.repository, cancel if cancel is not None else Cancel()))
 
     def repositories(self, host: str, *, access: Access = AS_CONFIGURED, cancel: Cancel | None = None) -> Iterator[str]:
-        """The repositories of a registry that has a catalogue, as they are read.
+        """The repositories of a registry that has a catalogue, as they are read, without the registry's name.
 
+        :param host: ``registry.example[:port]``.
         :raises Unavailable: it has none, or cannot be reached.
         """
         return registry(self._parts, access).repositories(ResolveRequest(host, cancel if cancel is not None else Cancel()))

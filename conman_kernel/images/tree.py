@@ -13,7 +13,7 @@ class TreeLayer(Record):
     """One layer, by chain id.
 
     :param parent: the chain id of the layer below; empty for the lowest.
-    :param size: bytes of its uncompressed archive.
+    :param diff_id: the digest of its uncompressed archive; ``size``: the bytes of that.
     :param users: ids of all images in the store that stand on it, sorted.
     :param tops: ids of those whose topmost layer it is, sorted.
     """
@@ -29,6 +29,7 @@ class TreeLayer(Record):
 class TreeImage(Record):
     """One image and its layers, lowest first.
 
+    :param id: as :attr:`.Image.id`; ``names`` likewise.
     :param size: bytes of all its layers; ``shared`` of those that other images stand on, too.
     """
 

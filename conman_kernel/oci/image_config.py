@@ -16,7 +16,12 @@ from .platform import Platform, normalise
 
 
 class History(Record):
-    """One step of how the image was made. ``created`` is as the document says (RFC 3339), maybe empty."""
+    """One step of how the image was made (OCI image-spec, ``config.md``, history).
+
+    :param created: as the document says (RFC 3339), maybe empty.
+    :param created_by: the instruction or command; ``comment`` and ``author`` as they are.
+    :param empty_layer: the step has no layer.
+    """
 
     created: str
     created_by: str
@@ -29,9 +34,13 @@ class ImageConfig(Record):
     """What an image says about how to run it. Empty where it says nothing.
 
     :param created: RFC 3339, as the document says it; see :func:`created_seconds`.
+    :param architecture: of Go, as ``os`` and ``variant`` are; :attr:`platform` has them in one.
+    :param user: ``name|uid[:group|gid]``. ``env``: ``NAME=value`` each. ``working_dir``: absolute.
+    :param entrypoint: the command line's beginning; ``cmd``: the rest of it, or all; ``shell``: of ``RUN`` in a build.
+    :param stop_signal: a name or number, as it is written.
     :param volumes: paths, sorted; ``exposed_ports`` likewise (``8080/tcp``).
     :param healthcheck: Docker's ``Healthcheck`` object as it stands (durations in nanoseconds), or None.
-    :param diff_ids: digests of the uncompressed layers, lowest first.
+    :param diff_ids: digests of the uncompressed layers, lowest first. ``history``: the oldest step first.
     """
 
     created: str

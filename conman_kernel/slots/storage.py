@@ -63,7 +63,12 @@ class Snapshot(Record):
 
 
 class Info(Record):
-    """What is known about one snapshot. ``created`` is seconds since the epoch."""
+    """What is known about one snapshot.
+
+    :param name: of a committed one its name, else its key.
+    :param parent: the name of the committed one below; None for the lowest.
+    :param kind: what it is. ``created``: seconds since the epoch.
+    """
 
     name: str
     parent: str | None

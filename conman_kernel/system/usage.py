@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 
 class ImageUsage(Record):
-    """One image. Sizes are bytes of its layers' uncompressed archives; ``shared`` of layers that other images have, too."""
+    """One image. Sizes are bytes of its layers' uncompressed archives.
+
+    :param created: seconds since the epoch, 0 where the image does not say.
+    :param size: of all its layers: ``shared`` of those that other images have, too, ``unique`` of the others.
+    :param containers: how many were made from it.
+    """
 
     id: str
     names: tuple[str, ...]
@@ -26,7 +31,11 @@ class ImageUsage(Record):
 
 
 class ContainerUsage(Record):
-    """One container. ``size`` is what its writable layer takes on disk, bytes; of one whose driver cannot say, 0."""
+    """One container.
+
+    :param image: the name it was made from. ``command``: its command line. ``created``: seconds since the epoch.
+    :param size: what its writable layer takes on disk, bytes; of one whose driver cannot say, 0.
+    """
 
     id: str
     name: str
@@ -38,7 +47,11 @@ class ContainerUsage(Record):
 
 
 class Total(Record):
-    """One kind of thing: how many, how many of them in use, bytes, and bytes that a prune of all unused ones would give."""
+    """One kind of thing.
+
+    :param kind: see :class:`Usage`. ``total``: how many; ``active``: how many of them are in use.
+    :param size: bytes; ``reclaimable``: bytes that a prune of all unused ones would give back.
+    """
 
     kind: str
     total: int
@@ -52,6 +65,7 @@ class Usage(Record):
 
     :param totals: ``Images`` (each layer once), ``Containers`` (writable layers), ``Local Volumes`` (none yet), ``Blobs``
         (compressed layers that are kept), ``Partial Content`` (downloads that did not end).
+    :param images: each by itself; ``containers`` likewise.
     """
 
     totals: tuple[Total, ...]

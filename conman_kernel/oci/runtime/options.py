@@ -38,7 +38,11 @@ class Ulimit(Record):
 
 
 class Device(Record):
-    """One device node of the host given to the container. ``permissions`` is a subset of ``rwm``."""
+    """One device node of the host given to the container.
+
+    :param source: its path on the host; ``target``: in the container.
+    :param permissions: a subset of ``rwm``: read, write, make nodes of it.
+    """
 
     source: str
     target: str
@@ -48,8 +52,35 @@ class Device(Record):
 class ContainerOptions(Record):
     """Everything ``conman create`` and ``conman run`` take that outlives the command.
 
-    Namespaces (``network pid ipc uts cgroupns userns``) are ``own``, ``host``, ``none`` (network, ipc), ``container:ID``
-    or ``path:/...``; empty is the default of the configuration.
+    Namespaces (``network pid ipc uts cgroupns``) are ``own``, ``host``, ``none`` (network, ipc), ``container:ID``
+    or ``path:/...``; empty is the default of the configuration. Pairs are name and value.
+
+    :param command: replaces the image's ``Cmd``. ``entrypoint``: its ``Entrypoint``, and with it ``Cmd``; None keeps it.
+    :param name: empty: one is made up.
+    :param hostname: up to 64 letters, digits, dots, hyphens; empty: the beginning of its id, or the host's where it
+        shares that network or UTS namespace.
+    :param env: added to the image's; ``workdir``: absolute, empty: the image's.
+    :param user: ``name|uid[:group|gid]``, empty: the image's; ``groups``: supplementary ones, by name or number.
+    :param labels: added to the image's; ``annotations``: into the runtime's configuration.
+    :param terminal: its process gets a terminal; ``stdin_open``: its input stays open for sessions.
+    :param remove: it is removed when it has ended; ``init``: a small init stands above its process.
+    :param mounts: bind mounts and tmpfs; ``read_only``: its root file system is.
+    :param memory: bytes, 0: no limit; ``memory_reservation`` likewise; ``memory_swap``: memory and swap together, 0: twice
+        ``memory``, -1: no limit.
+    :param cpus: how many at most, 0: no limit; ``cpu_shares``: weight, 0: the kernel's.
+    :param cpuset_cpus: such as ``0-3,7``; ``cpuset_mems``: nodes likewise.
+    :param pids_limit: processes and threads, 0: no limit, -1: 2048 where the host can.
+    :param shm_size: bytes of ``/dev/shm``, 0: 64 MiB; ``oom_score_adj``: -1000 to 1000, None: the caller's.
+    :param cap_add: capabilities such as ``CAP_NET_RAW``, or ``ALL``; ``cap_drop`` likewise.
+    :param privileged: all that conman itself may; ``no_new_privileges``: setuid programs gain nothing.
+    :param seccomp: ``unconfined``, a profile's path, empty: conman's own; ``apparmor``: ``unconfined``, or a profile's name.
+    :param masked_paths: of which nothing is seen, None: the usual ones; ``readonly_paths`` likewise.
+    :param ulimits: over the configured ones; ``sysctls``: of its own namespaces; ``devices``: of the host.
+    :param add_hosts: into ``/etc/hosts``, name and address; ``dns``, ``dns_search``, ``dns_options``: ``/etc/resolv.conf``.
+    :param log_driver: ``cri``, ``none``, empty: as configured; ``log_size``: bytes of a log file before the next is begun,
+        0: never; ``log_files``: how many are kept; -1: as configured.
+    :param stop_signal: number, 0: the image's; ``stop_timeout``: seconds until SIGKILL, -1: as configured.
+    :param cidfile: its id is written there, and no file may be; ``pidfile``: its process's number, at each start.
     """
 
     command: tuple[str, ...] = ()
