@@ -97,6 +97,7 @@ COVERED = ("slots", "oci", "support", "testing")
 LEFT_OUT = {
     f"{K}.oci.runtime": "the runtime specification's builder is the kernel's own; its options are on the page of containers",
     f"{K}.testing.registry_http": "the HTTP side of testing.registry",
+    f"{K}.testing.registry_uploads": "likewise, of what is sent there",
 }
 """Modules of those packages that are not, and why."""
 
