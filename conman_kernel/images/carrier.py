@@ -9,11 +9,13 @@ from ..cancel import Cancel
 from ..errors import InvalidInput
 from ..oci import digest as digests
 from ..oci.descriptor import Descriptor
+from ..oci.docker_manifest import docker_manifest
 from ..oci.image_config import parse_config
 from ..oci.manifest import Index, Manifest, parse_manifest, select
+from ..oci.media_types import DOCKER_MANIFEST
 from ..oci.platform import Platform
 from ..slots.transport import ImageWriter, PutBlobRequest, PutManifestRequest
-from .conversion import ManifestFormat, converted_index, converted_manifest, plain_manifest
+from .conversion import ManifestFormat, converted_index, converted_manifest
 from .fetch import Source
 from .parts import Parts
 from .plain import PlainLayer
@@ -98,7 +100,7 @@ class Carrier:
 
     def _manifest(self, source: Source, manifest: Manifest, data: bytes, what: str, cancel: Cancel) -> tuple[bytes, str]:
         if self._writer.plain_layers:
-            return self._inflating(source, manifest, data, what, cancel)
+            return self._inflating(source, manifest, what, cancel)
         if self._format is not None:
             data, media_type = converted_manifest(data, self._format, f"the manifest of {what}")
         else:
@@ -107,7 +109,9 @@ class Carrier:
         self._side_by_side([self._blob(source, blob) for blob in wanted], cancel)
         return data, media_type
 
-    def _inflating(self, source: Source, manifest: Manifest, data: bytes, what: str, cancel: Cancel) -> tuple[bytes, str]:
+    def _inflating(self, source: Source, manifest: Manifest, what: str, cancel: Cancel) -> tuple[bytes, str]:
+        if self._format == "oci":
+            raise InvalidInput("the destination keeps images in Docker's form only", hint="leave out --format")
         document = source.document(manifest.config, f"the configuration of {what}", cancel)
         diff_ids = parse_config(document, f"the configuration of {what}").diff_ids
         if len(diff_ids) != len(manifest.layers):
@@ -117,7 +121,7 @@ class Carrier:
         works = [self._plain(source, packed, diff_id, f"a layer of {what}") for diff_id, packed in pairs.items()
                  if diff_id not in self._inflated]
         self._side_by_side([self._blob(source, manifest.config), *works], cancel)
-        return plain_manifest(data, [self._inflated[diff_id] for diff_id in diff_ids], f"the manifest of {what}")
+        return docker_manifest(manifest.config, [self._inflated[diff_id] for diff_id in diff_ids]), DOCKER_MANIFEST
 
     def _blob(self, source: Source, descriptor: Descriptor) -> Callable[[Cancel], None]:
         return lambda cancel: self._put(descriptor, Verified(source, descriptor, cancel), cancel)

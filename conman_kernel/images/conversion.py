@@ -48,20 +48,6 @@ def converted_manifest(data: bytes, format: ManifestFormat, what: str) -> tuple[
     return _document(manifest), wanted
 
 
-def plain_manifest(data: bytes, layers: Sequence[Descriptor], what: str) -> tuple[bytes, str]:
-    """Docker's manifest with other descriptors for its layers.
-
-    :returns: the document and its media type.
-    """
-    manifest = parse_object(data, what)
-    config = _object(manifest["config"])
-    config["mediaType"] = types.DOCKER_CONFIG
-    return _document({
-        "schemaVersion": 2, "mediaType": types.DOCKER_MANIFEST, "config": config,
-        "layers": [{"mediaType": layer.media_type, "size": layer.size, "digest": layer.digest} for layer in layers],
-    }), types.DOCKER_MANIFEST
-
-
 def converted_index(data: bytes, entries: Sequence[Descriptor], format: ManifestFormat | None, what: str) -> tuple[bytes, str]:
     """An index whose entries became others.
 

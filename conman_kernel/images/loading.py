@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Callable, Sequence
 from ..cancel import Cancel
 from ..errors import ConmanError, InvalidInput, NotFound, Unavailable
 from ..oci.reference import Reference, parse
+from ..record import Record
 from ..slots.provider import AS_CONFIGURED
-from ..slots.transport import Contained, ResolveRequest
+from ..slots.transport import ResolveRequest
 from .destinations import listing
 from .fetch import Source
 from .naming import local_names
@@ -23,17 +24,30 @@ if TYPE_CHECKING:
     from .image import Image
     from .service import Images
 
+class Loaded(Record):
+    """One image that came.
+
+    :param names: what it was called where it came from; ``image`` may have others.
+    """
+
+    image: Image
+    names: tuple[str, ...]
+
+
 FOLDERS = ("oci", "dir")
 """What a folder may be, in the order in which it is tried."""
 
 FILES = ("oci-archive", "docker-archive")
 """What a file may be. A ``docker save`` of today is both; the layout in it keeps the layers as they were pushed."""
 
+MAX_STREAM = 64 << 30
+"""Bytes that are taken from a pipe."""
+
 _CHUNK = 1 << 20
 
 
 def load(images: Images, parts: Parts, source: str, *, progress: Callable[[Progress], None] | None,
-         cancel: Cancel) -> tuple[Image, ...]:
+         cancel: Cancel) -> tuple[Loaded, ...]:
     """See :meth:`~.service.Images.load`."""
     scheme, colon, rest = source.partition(":")
     if colon and scheme in (*FOLDERS, *FILES):
@@ -41,33 +55,44 @@ def load(images: Images, parts: Parts, source: str, *, progress: Callable[[Progr
     if colon and rest.startswith("//"):
         raise InvalidInput(f"{source} is not on this machine", hint="conman pull brings images from registries")
     fd = _opened(source, parts, cancel)
+    place = source if stat.S_ISDIR(os.fstat(fd).st_mode) else f"/proc/self/fd/{fd}"
     try:
-        place = source if stat.S_ISDIR(os.fstat(fd).st_mode) else f"/proc/self/fd/{fd}"
-        found = _kind(place, source, fd, parts, cancel)
+        found = _kind(place, fd, parts, cancel)
         return _all(images, parts, found, progress, cancel, shown=source)
+    except ConmanError as error:
+        error.message = error.message.replace(place, source)
+        error.hint = error.hint.replace(place, source)
+        raise
     finally:
         os.close(fd)
 
 
 def _all(images: Images, parts: Parts, place: Reference, progress: Callable[[Progress], None] | None, cancel: Cancel,
-         shown: str = "") -> tuple[Image, ...]:
+         shown: str = "") -> tuple[Loaded, ...]:
     transport = listing(place.scheme, parts, AS_CONFIGURED)
     whole = place._replace(path=os.path.abspath(place.path))
-    if place.tag:
-        contained: Sequence[Contained] = (Contained(whole.location, (place.tag,)),)
-    else:
-        contained = transport.images(ResolveRequest(whole.location, cancel))
+    contained = transport.images(ResolveRequest(whole.location, cancel))
     if not contained:
         raise NotFound(f"{shown or place.path} holds no image")
-    ids: list[str] = []
+    if shown and place.scheme == "oci" and len(contained) == 1 and not contained[0].names:
+        contained = (contained[0]._replace(names=_called_by(shown)),)
+    done: list[tuple[str, tuple[str, ...]]] = []
     for one in contained:
         resolved = transport.resolve(ResolveRequest(one.location, cancel))
         called = Reference(place.scheme, "", shown or place.path, one.names[0] if one.names else "")
         target = Target(Source(transport, one.location), called, resolved.descriptor, resolved.content)
-        job = Pull(parts, str(called), platform=None, progress=progress, access=AS_CONFIGURED, cancel=cancel,
-                   names=_names(one.names, parts))
-        ids.append(job.run(target))
-    return tuple(images.get(id) for id in ids)
+        names = _names(one.names, parts)
+        job = Pull(parts, str(called), platform=None, progress=progress, access=AS_CONFIGURED, cancel=cancel, names=names)
+        done.append((job.run(target), names))
+    return tuple(Loaded(images.get(id), names) for id, names in done)
+
+
+def _called_by(path: str) -> tuple[str, ...]:
+    """The name for the only image of a layout folder, which has none in it: its path below ``localhost/``, as podman has it."""
+    try:
+        return local_names((f"localhost/{path.strip('/')}",))
+    except InvalidInput:
+        return ()
 
 
 def _names(given: Sequence[str], parts: Parts) -> tuple[str, ...]:
@@ -81,17 +106,21 @@ def _names(given: Sequence[str], parts: Parts) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _kind(place: str, shown: str, fd: int, parts: Parts, cancel: Cancel) -> Reference:
-    refused: list[str] = []
+def _kind(place: str, fd: int, parts: Parts, cancel: Cancel) -> Reference:
+    refused: dict[str, ConmanError] = {}
     folder = stat.S_ISDIR(os.fstat(fd).st_mode)
     for scheme in FOLDERS if folder else FILES:
         try:
             listing(scheme, parts, AS_CONFIGURED).images(ResolveRequest(os.path.abspath(place), cancel))
         except (InvalidInput, NotFound) as error:
-            refused.append(f"no {scheme}: {error.message.replace(place, shown)}")
+            refused.setdefault(error.message, error)
         else:
             return Reference(scheme, "", place)
-    raise InvalidInput(f"{shown} holds no images: {'; '.join(refused)}",
+    if len(refused) == 1:  # it is no whole tar at all
+        (only,) = refused.values()
+        raise InvalidInput(only.message, hint=only.hint)
+    why = [message.removeprefix(f"{place} is ") for message in refused]
+    raise InvalidInput(f"{place} holds no images: it is {', and '.join(why)}",
                        hint="conman import makes an image of a root file system")
 
 
@@ -118,7 +147,7 @@ def _opened(source: str, parts: Parts, cancel: Cancel) -> int:
 
 def _spooled(fd: int, source: str, parts: Parts, cancel: Cancel) -> int:
     folder = parts.layout.ensure(parts.layout.ingest)
-    spool = -1
+    spool, size = -1, 0
     try:
         spool = os.open(folder, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
         while True:
@@ -126,10 +155,13 @@ def _spooled(fd: int, source: str, parts: Parts, cancel: Cancel) -> int:
             data = os.read(fd, _CHUNK)
             if not data:
                 break
+            size += len(data)
+            if size > MAX_STREAM:
+                raise InvalidInput(f"{source} has more than the {MAX_STREAM} bytes that are accepted from a pipe",
+                                   hint="write it to a file, and load that")
             view = memoryview(data)
             while view:
                 view = view[os.write(spool, view):]
-        os.lseek(spool, 0, os.SEEK_SET)
     except (OSError, ConmanError) as error:
         if spool >= 0:
             os.close(spool)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .copying import CopyReport, ManifestFormat
     from .history import HistoryEntry
     from .instances import Mounted
+    from .loading import Loaded
     from .pruning import PruneReport
     from .tree import ImageTree
 
@@ -297,11 +298,11 @@ class Images:
                     cancel=cancel if cancel is not None else Cancel())
 
     def load(self, source: str, *, progress: Callable[[Progress], None] | None = None,
-             cancel: Cancel | None = None) -> tuple[Image, ...]:
+             cancel: Cancel | None = None) -> tuple[Loaded, ...]:
         """Bring every image of an archive, layout or folder here, with the names it has there.
 
         :param source: a path, whose kind is told by what it holds; or a reference with its scheme.
-        :returns: the images, in the order of the source.
+        :returns: the images, in the order of the source, each with the names that it has there.
         :raises InvalidInput: it is none of what can be read. Others as :meth:`pull`.
         """
         from .loading import load

@@ -25,6 +25,21 @@ def parse_object(data: bytes, what: str, max_bytes: int = MAX_DOCUMENT_BYTES) ->
     :param what: names the document in error messages, such as ``the manifest of docker.io/library/alpine:latest``.
     :raises InvalidInput: too long, too deep, no JSON, not an object.
     """
+    value = _parse(data, what, max_bytes)
+    if not isinstance(value, dict):
+        raise InvalidInput(f"{what} is not a JSON object")
+    return {str(key): item for key, item in value.items()}
+
+
+def parse_list(data: bytes, what: str, max_bytes: int = MAX_DOCUMENT_BYTES) -> tuple[object, ...]:
+    """Parse one JSON list. As :func:`parse_object`."""
+    value = _parse(data, what, max_bytes)
+    if not isinstance(value, list):
+        raise InvalidInput(f"{what} is not a JSON list")
+    return tuple(value)
+
+
+def _parse(data: bytes, what: str, max_bytes: int) -> object:
     if len(data) > max_bytes:
         raise InvalidInput(f"{what} has {len(data)} bytes, more than the {max_bytes} that are accepted")
     try:
@@ -33,12 +48,8 @@ def parse_object(data: bytes, what: str, max_bytes: int = MAX_DOCUMENT_BYTES) ->
         raise InvalidInput(f"{what} is nested deeper than {MAX_DEPTH} levels") from None
     except ValueError as error:
         raise InvalidInput(f"{what} is not valid JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise InvalidInput(f"{what} is not a JSON object")
     _check_depth(value, what)
-    if b"\\u" in data:
-        value = _without_lone_surrogates(value)
-    return {str(key): item for key, item in value.items()}
+    return _without_lone_surrogates(value) if b"\\u" in data else value
 
 
 def get_str(obj: Mapping[str, object], key: str, what: str, default: str = "") -> str:
@@ -139,10 +150,10 @@ def _check_depth(value: object, what: str) -> None:
     raise InvalidInput(f"{what} is nested deeper than {MAX_DEPTH} levels")
 
 
-def _without_lone_surrogates(value: dict[object, object]) -> dict[object, object]:
+def _without_lone_surrogates(value: object) -> object:
     # JSON can spell half of a surrogate pair; such a string could be neither stored nor printed. Go puts U+FFFD there.
     text = json.dumps(value, ensure_ascii=False)
     if text.isascii():
         return value
-    cleaned: dict[object, object] = json.loads(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
+    cleaned: object = json.loads(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
     return cleaned

@@ -214,7 +214,8 @@ class ListingTransport(ImageTransport, Protocol):
     def images(self, request: ResolveRequest) -> tuple[Contained, ...]:
         """What a place holds, in its order. Errors as in :meth:`ImageTransport.resolve`.
 
-        :param request: its location names the place as a whole.
+        :param request: its location names the place as a whole; or one image in it, which is then the only one, with no other
+            name than that.
         """
         ...
 

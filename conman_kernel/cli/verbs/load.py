@@ -20,9 +20,10 @@ def _run(context: Context, values: Values) -> int:
             raise InvalidInput("cannot read from a terminal, use command-line redirection or the --input flag")
         source = "/dev/stdin"
     with PullDisplay(conman, quiet=values.flag("quiet")) as display:
-        images = conman.images.load(source, progress=display, cancel=context.cancel)
-    for image in images:
-        out.line(f"Loaded image: {', '.join(image.names) if image.names else 'sha256:' + image.id}")
+        loaded = conman.images.load(source, progress=display, cancel=context.cancel)
+    for image, names in loaded:
+        for name in names or (f"sha256:{image.id}",):
+            out.line(f"Loaded image: {name}")
     return 0
 
 

@@ -7,7 +7,7 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Iterable, Iterator
 
-from ...errors import NotFound
+from ...errors import NotFound, Unavailable
 from ...oci import digest as digests
 from .folders import open_file
 from .placing import NewFile
@@ -26,11 +26,12 @@ class Filling:
     While one is open, the folder is locked, shared. What was written is undone by :meth:`close` unless :meth:`keep` was
     called before, and unless somebody else is writing there, who may have found it useful.
 
+    :param exclusive: nobody else may write there meanwhile.
     :raises InvalidInput: a file is in its place.
-    :raises Unavailable: it cannot be made or written to.
+    :raises Unavailable: it cannot be made or written to; or ``exclusive``, and somebody is writing there.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, exclusive: bool = False) -> None:
         self.path = path
         self._made: list[tuple[str, ...]] = []
         self._made_folders: list[str] = []
@@ -48,7 +49,11 @@ class Filling:
             refuse(error, path)
         self._made_folders = missing
         self.fd = open_beneath(path, _FOLDER, None, path)
-        fcntl.flock(self.fd, fcntl.LOCK_SH)
+        try:
+            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB if exclusive else fcntl.LOCK_SH)
+        except BlockingIOError:
+            os.close(self.fd)
+            raise Unavailable(f"somebody else is writing to {path}", hint="wait until that is done") from None
 
     def holds(self, names: tuple[str, ...], digest: str, size: int, cancel: Cancel) -> bool:
         """Whether a file is there with just these bytes. One that has others is replaced by :meth:`put`."""
@@ -80,6 +85,15 @@ class Filling:
             if fresh:
                 self._made.append(names)
             os.fsync(at)
+
+    def remove(self, name: str) -> None:
+        """Remove a file from the folder itself, if it is there."""
+        try:
+            os.unlink(name, dir_fd=self.fd)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            refuse(error, self._shown((name,)))
 
     def keep(self) -> None:
         """What was written is to stay."""

@@ -42,6 +42,14 @@ class Table:
     def __contains__(self, name: str) -> bool:
         return name in self._places
 
+    def holds(self, name: str) -> bool:
+        """Whether :meth:`find` finds it."""
+        try:
+            self.find(name)
+        except (NotFound, InvalidInput):
+            return False
+        return True
+
     def find(self, name: str) -> tuple[str, Place]:
         """The file that a name means, links followed within the archive.
 

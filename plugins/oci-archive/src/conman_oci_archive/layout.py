@@ -75,6 +75,14 @@ def choose(images: tuple[Named, ...], tag: str, where: str) -> Descriptor:
     return fitting[0]
 
 
+def called(images: tuple[Named, ...], tag: str) -> tuple[str, ...]:
+    """What the image is called that :func:`choose` found: as it was asked for, or, by its place, as the layout says."""
+    if not tag.startswith("@"):
+        return (tag,)
+    name = images[int(tag[1:])].called
+    return (name,) if name else ()
+
+
 def contained(images: tuple[Named, ...], path: str) -> tuple[Contained, ...]:
     """The images in their order, each once with all that it is called."""
     found: dict[str, Contained] = {}

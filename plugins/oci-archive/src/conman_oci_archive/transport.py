@@ -38,8 +38,12 @@ class LayoutTransport:
 
     def images(self, request: ResolveRequest) -> tuple[Contained, ...]:
         """What a layout holds; see the slot."""
-        path, _ = _split(request.location)
-        return layout.contained(self._entries(path, request.cancel), path)
+        path, name = _split(request.location)
+        found = self._entries(path, request.cancel)
+        if not name:
+            return layout.contained(found, path)
+        layout.choose(found, name, path)
+        return (Contained(request.location, layout.called(found, name)),)
 
     def open(self, request: OpenRequest) -> FileStream:
         """Open a blob or manifest by its digest; see the slot."""
