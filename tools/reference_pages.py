@@ -51,7 +51,8 @@ PAGES = (
         Entry(f"{K}.images.instances.Mounted", "Images.mount, Image.mount"),
         Entry(f"{K}.Progress"), Entry(f"{K}.images.records.RemoveReport"), Entry(f"{K}.images.pruning.PruneReport"),
         Entry(f"{K}.images.history.HistoryEntry"), Entry(f"{K}.images.tree.ImageTree"), Entry(f"{K}.images.tree.TreeImage"),
-        Entry(f"{K}.images.tree.TreeLayer"), Entry(f"{K}.images.copying.CopyReport"))),
+        Entry(f"{K}.images.tree.TreeLayer"), Entry(f"{K}.images.copying.CopyReport"),
+        Entry(f"{K}.images.loading.Loaded"))),
     Page("registries", "Registries", "Accounts, repositories, tags. [images.md](images.md) is about what is in them.", (
         Entry(f"{K}.images.registries.Registries", "Conman.registries"),)),
     Page("containers", "Containers", "[python.md](../python.md#containers) shows them at work.", (
@@ -78,7 +79,8 @@ PAGES = (
     Page("slot-runtime", "Slot: runtime", "", _modules("slots.runtime")),
     Page("slot-attach", "Slot: attach", "", _modules("slots.attach")),
     Page("oci", "OCI documents", "Functions on references, digests and documents: no input, no output.", _modules(
-        "oci.reference", "oci.digest", "oci.descriptor", "oci.platform", "oci.media_types", "oci.manifest", "oci.image_config",
+        "oci.reference", "oci.digest", "oci.descriptor", "oci.platform", "oci.media_types", "oci.manifest", "oci.docker_manifest",
+        "oci.image_config",
         "oci.documents")),
     Page("support-storage", "Support for storage drivers", "", _modules(
         "support", "support.snapshots", "support.snapshot_form", "support.snapshot_records", "support.trees", "support.copying",
