@@ -20,12 +20,13 @@ class Registries:
 
     def login(self, host: str, username: str, password: str, *, access: Access = AS_CONFIGURED,
               cancel: Cancel | None = None) -> str:
-        """Try credentials and keep them.
+        """Try credentials and keep them; without user and password, try those that are kept.
 
         :param host: ``registry.example[:port][/path]``; empty: docker.io.
         :param username: empty with an identity token as ``password``.
         :returns: where they are kept.
         :raises Unauthorized: the registry refuses them; nothing is kept.
+        :raises NotFound: those that are kept were to be tried, and there are none.
         :raises Unavailable: it cannot be reached; or they cannot be kept.
         """
         request = LoginRequest(host or DEFAULT_DOMAIN, username, password, cancel if cancel is not None else Cancel())
@@ -38,6 +39,10 @@ class Registries:
         :returns: False where there were none.
         """
         return registry(self._parts, access).logout(host or DEFAULT_DOMAIN)
+
+    def logout_all(self, *, access: Access = AS_CONFIGURED) -> bool:
+        """Forget the credentials of every registry. :returns: False where there were none."""
+        return registry(self._parts, access).logout("")
 
     def account(self, host: str, *, access: Access = AS_CONFIGURED) -> str | None:
         """The user name kept for a registry.

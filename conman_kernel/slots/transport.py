@@ -224,7 +224,7 @@ class LoginRequest(Record):
     """Credentials for a registry.
 
     :param registry: ``host[:port]``, or ``host[:port]/path`` where they are for a part of it only.
-    :param username: empty with an identity token as password.
+    :param username: empty with an identity token as password; with no password either, what is kept is tried again.
     :param password: never shown in any message.
     :param cancel: deadline and cancel token.
     """
@@ -241,13 +241,18 @@ class RegistryTransport(WritableTransport, Protocol):
     def login(self, request: LoginRequest) -> str:
         """Try credentials, and keep them where they work.
 
-        :returns: where they are kept: a file, or the name of a credential helper.
+        :returns: where they are kept: a file, or the name of a credential helper; empty where those that are kept were tried.
+        :raises NotFound: those were to be tried, and there are none.
         :raises Unauthorized: the registry refuses them; nothing is kept.
         """
         ...
 
     def logout(self, registry: str) -> bool:
-        """Forget credentials. :returns: False where there were none."""
+        """Forget credentials.
+
+        :param registry: as in :class:`LoginRequest`; empty: all that lie where logins are kept.
+        :returns: False where there were none.
+        """
         ...
 
     def account(self, registry: str) -> str | None:

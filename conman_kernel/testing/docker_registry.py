@@ -44,11 +44,15 @@ class DockerRegistry:
     """A running ``docker-registry serve`` that stores below one folder. Ends with :meth:`close`.
 
     :param folder: an existing folder for configuration, log and blobs; what is stored stays there.
+    :param htpasswd: lines of ``user:bcrypt-hash``, who alone may come in; empty: everybody.
+    :param tls: paths of a certificate and its key (PEM); None speaks plain HTTP.
     :raises RuntimeError: it did not come up; the message holds the end of its log.
     """
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
+    def __init__(self, folder: str | os.PathLike[str], *, htpasswd: str = "", tls: tuple[str, str] | None = None) -> None:
         self.folder = os.fspath(folder)
+        self._htpasswd = htpasswd
+        self._tls = tls
         os.makedirs(os.path.join(self.folder, "store"), exist_ok=True)
         self._log = os.path.join(self.folder, "registry.log")
         for _ in range(3):
@@ -96,11 +100,22 @@ class DockerRegistry:
         path = os.path.join(self.folder, "config.yml")
         with open(path, "w", encoding="utf-8") as stream:
             # JSON is YAML, too.
-            json.dump({"version": 0.1, "log": {"level": "warn"}, "http": {"addr": self.host},
+            json.dump({"version": 0.1, "log": {"level": "warn"}, **self._manner(),
                        "storage": {"filesystem": {"rootdirectory": os.path.join(self.folder, "store")}}}, stream)
         with open(self._log, "ab") as log:
             return subprocess.Popen(["docker-registry", "serve", path], stdin=subprocess.DEVNULL, stdout=log,
                                     stderr=subprocess.STDOUT)
+
+    def _manner(self) -> dict[str, object]:
+        http: dict[str, object] = {"addr": self.host}
+        if self._tls is not None:
+            http["tls"] = {"certificate": self._tls[0], "key": self._tls[1]}
+        if not self._htpasswd:
+            return {"http": http}
+        path = os.path.join(self.folder, "htpasswd")
+        with open(path, "w", encoding="utf-8") as stream:
+            stream.write(self._htpasswd + "\n")
+        return {"http": http, "auth": {"htpasswd": {"realm": "conman", "path": path}}}
 
     def _wait(self) -> bool:
         """True once it accepts connections, False when it ended. Another's listening socket cannot be waited on."""

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
-from ...errors import InvalidInput, NotFound
+from ...errors import InvalidInput, NotFound, Unauthorized
 from .. import out
 from ..access import access
 from ..context import Context
 from ..declare import FLAG, Argument, Option, Verb
 from ..values import Values
+
+if TYPE_CHECKING:
+    from ...images.registries import Registries
+    from ...slots.provider import Access
 
 _DEFAULT = "docker.io"
 
@@ -24,10 +29,27 @@ def _login(context: Context, values: Values) -> int:
             raise NotFound(f"not logged into {host}")
         out.line(account)
         return 0
+    said = any(values.given(name) for name in ("username", "password", "password-stdin"))
+    if not said and _still_good(registries, host, manner, context):
+        return 0
     username, password = _asked(values)
     registries.login(host, username, password, access=manner, cancel=context.cancel)
     out.line("Login Succeeded!")
     return 0
+
+
+def _still_good(registries: Registries, host: str, manner: Access, context: Context) -> bool:
+    """Whether what is kept is still accepted; says so."""
+    if registries.account(host, access=manner) is None:
+        return False
+    out.line(f"Authenticating with existing credentials for {host}")
+    try:
+        registries.login(host, "", "", access=manner, cancel=context.cancel)
+    except Unauthorized:
+        out.line("Existing credentials are invalid, please enter valid username and password")
+        return False
+    out.line(f"Existing credentials are valid. Already logged in to {host}")
+    return True
 
 
 def _asked(values: Values) -> tuple[str, str]:
@@ -52,6 +74,12 @@ def _asked(values: Values) -> tuple[str, str]:
 
 
 def _logout(context: Context, values: Values) -> int:
+    if values.flag("all"):
+        if values.arguments:
+            raise InvalidInput("--all takes no registry")
+        context.conman().registries.logout_all(access=access(values))
+        out.line("Removed login credentials for all registries")
+        return 0
     host = values.arguments[0] if values.arguments else _DEFAULT
     if not context.conman().registries.logout(host, access=access(values)):
         raise NotFound(f"not logged into {host}")
@@ -78,4 +106,4 @@ LOGIN = Verb(
 LOGOUT = Verb(
     "logout", "Forget the credentials for a registry", _logout,
     arguments=(Argument("REGISTRY", 0, 1),),
-    options=(_AUTH_FILE,))
+    options=(Option("--all", "Forget the credentials of every registry", FLAG, short="-a"), _AUTH_FILE))

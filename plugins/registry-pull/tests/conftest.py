@@ -30,7 +30,7 @@ def make_transport() -> Iterator[MakeTransport]:
     threads, before = set(threading.enumerate()), _event_descriptors()
     made: list[RegistryTransport] = []
 
-    def make(registries: Mapping[str, RegistrySettings] | None = None, find: FindCredentials = nobody,
+    def make(registries: Mapping[str, RegistrySettings] | None = None, find: FindCredentials | None = nobody,
              access: Access = AS_CONFIGURED, **options: float) -> RegistryTransport:
         made.append(RegistryTransport(Options(**{**QUICK, **options}), registries or {}, logging.getLogger("test"), access, find))
         return made[-1]

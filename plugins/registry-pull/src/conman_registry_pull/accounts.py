@@ -46,8 +46,10 @@ def login(keyring: Keyring, endpoint: Callable[[str], Endpoint], strict: Callabl
     name = f"{host}/{path}" if path else host
     if ":" in request.username:
         raise InvalidInput("a user name cannot hold a colon")
-    given = (Credentials(request.username, request.password) if request.username or not request.password
-             else Credentials("", "", request.password))
+    known = not request.username and not request.password
+    given = keyring.kept(host, path, request.cancel) if known else _given(request)
+    if given is None:
+        raise NotFound(f"not logged into {name}")
     place = endpoint(host)
     client = strict(lambda place, cancel: given)
     try:
@@ -61,7 +63,11 @@ def login(keyring: Keyring, endpoint: Callable[[str], Endpoint], strict: Callabl
         raise Unavailable(f'logging into "{name}": {error.message}', hint=f"is {host} a container registry?") from None
     finally:
         client.close()
-    return keyring.keep(name, given, request.cancel)
+    return "" if known else keyring.keep(name, given, request.cancel)
+
+
+def _given(request: LoginRequest) -> Credentials:
+    return Credentials(request.username, request.password) if request.username else Credentials("", "", request.password)
 
 
 def logout(keyring: Keyring, registry: str) -> bool:
