@@ -1,7 +1,7 @@
 """What a pull consists of at least, each part done alone and once, in this process: hashing, inflating, writing the files.
 
-Nothing here is fetched, parsed twice, checked or synced: the sum is what one processor needs for bytes that lie ready in memory. A
-pull also talks to the registry and keeps the packed layers, but does its parts at the same time where there are processors.
+Nothing here is fetched, parsed twice, checked or synced: the sum is what one processor needs for bytes that lie ready in memory.
+A pull also talks to the registry and keeps the packed layers, but does its parts at the same time where there are processors.
 """
 
 from __future__ import annotations

@@ -152,8 +152,8 @@ def _mount_long_overlay(source: str, target: str, flags: int, data: list[str]) -
             other.append(option)
     lower = sum(key == "lowerdir" for key, _ in folders)
     if lower > _MAX_STACK:
-        raise Unavailable(f"cannot mount overlay on {target}: {lower} lower folders are more than the {_MAX_STACK} that overlayfs "
-                          "takes", hint="use the vfs-storage driver")
+        raise Unavailable(f"cannot mount overlay on {target}: {lower} lower folders are more than the {_MAX_STACK} that "
+                          "overlayfs takes", hint="use the vfs-storage driver")
     fds: list[int] = []
     where = target
     try:

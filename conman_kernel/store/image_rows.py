@@ -236,8 +236,8 @@ def put_places(db: sqlite3.Connection, repository: str, digests: Iterable[str], 
 
 def places_of(db: sqlite3.Connection, digest: str) -> tuple[str, ...]:
     """The repositories in which a blob was seen, the latest first."""
-    return tuple(row[0] for row in db.execute("SELECT repository FROM blob_places WHERE digest = ? ORDER BY seen DESC, repository",
-                                              (digest,)))
+    return tuple(row[0] for row in db.execute(
+        "SELECT repository FROM blob_places WHERE digest = ? ORDER BY seen DESC, repository", (digest,)))
 
 
 def remove_blobs(db: sqlite3.Connection, digests: Iterable[str]) -> None:
