@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from typing import Callable
 
 from .failure import NeedsParent, Refused, show
 
@@ -44,16 +45,20 @@ class Beneath:
     :param alone: True where the root shows one layer without what lies below: a folder that is not there, or is
         behind a symlink, then raises NeedsParent instead of being made or followed.
     :param depth: components of a path after which it is refused.
+    :param replaceable: asked about the canonical path of something that is no folder where one is needed: True lets an
+        undescribed folder take its place, as it would lie over a lower layer's entry.
 
     :ivar times: canonical path of each folder that was opened or made -> the mtime it is to end with, in nanoseconds.
     """
 
-    def __init__(self, fd: int, *, alone: bool, depth: int) -> None:
+    def __init__(self, fd: int, *, alone: bool, depth: int,
+                 replaceable: Callable[[bytes], bool]) -> None:
         state = os.fstat(fd)
         self.root = Folder(fd, b"", bool(state.st_mode & stat.S_ISGID))
         self.times: dict[bytes, int] = {b"": state.st_mtime_ns}
         self._alone = alone
         self._depth = depth
+        self._replaceable = replaceable
         self._by_name: dict[bytes, Folder] = {}
         self._by_path: dict[bytes, Folder] = {}
 
@@ -155,16 +160,19 @@ class Beneath:
                 return None
             if self._alone:
                 raise NeedsParent(f"the folder {show(path)} is not described in the layer") from None
-            os.mkdir(part, 0o755, dir_fd=here.fd)
-            if here.setgid:
-                os.chown(part, 0, 0, dir_fd=here.fd, follow_symlinks=False)
-                os.chmod(part, 0o755, dir_fd=here.fd)
-            self.times[path] = 0
-            return self._opened(here, part, path)
+            return self._undescribed(here, part, path)
         except OSError as error:
             if error.errno not in (errno.ENOTDIR, errno.ELOOP):
                 raise
         return self._not_a_folder(here, part, make, links)
+
+    def _undescribed(self, here: Folder, part: bytes, path: bytes) -> Folder:
+        os.mkdir(part, 0o755, dir_fd=here.fd)
+        if here.setgid:
+            os.chown(part, 0, 0, dir_fd=here.fd, follow_symlinks=False)
+            os.chmod(part, 0o755, dir_fd=here.fd)
+        self.times[path] = 0
+        return self._opened(here, part, path)
 
     def _opened(self, here: Folder, part: bytes, path: bytes) -> Folder:
         fd = os.open(part, _OPEN, dir_fd=here.fd)
@@ -181,7 +189,10 @@ class Beneath:
         if stat.S_ISCHR(state.st_mode) and state.st_rdev == 0 and self._alone:
             raise NeedsParent(f"the folder {show(path)} is deleted and not described in the layer")
         if not stat.S_ISLNK(state.st_mode):
-            raise Refused(f"{show(path)} is used as a folder and is none")
+            if not self._replaceable(path):
+                raise Refused(f"{show(path)} is used as a folder and is none")
+            os.unlink(part, dir_fd=here.fd)
+            return self._undescribed(here, part, path)
         if self._alone:
             raise NeedsParent(f"the folder {show(path)} is a symlink")
         links[0] += 1

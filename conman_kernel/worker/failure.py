@@ -7,7 +7,14 @@ import os
 
 
 class Refused(Exception):
-    """The layer is broken, hostile or over a limit: ``InvalidInput`` at the caller."""
+    """The layer is broken, hostile or over a limit: ``InvalidInput`` at the caller.
+
+    :param message: one line. :param hint: what to do next, or empty.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 class Failed(Exception):

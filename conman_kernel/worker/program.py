@@ -43,7 +43,7 @@ def _do(job: dict[str, object]) -> tuple[dict[str, object], bool]:
             os.close(fd)
         return {"result": result}, not result.get("needs_parent")
     except Refused as error:
-        return _error("InvalidInput", str(error), ""), False
+        return _error("InvalidInput", str(error), error.hint), False
     except Unsuited as error:
         return _error("InvalidState", str(error), "compare the mounted trees instead"), False
     except Failed as error:

@@ -11,7 +11,7 @@ from hashlib import sha256
 from queue import SimpleQueue
 from typing import Callable
 
-from .failure import Failed, Refused, explain
+from .failure import Refused, explain
 from .inflating import Feed, gunzip, unzstd
 from .zstandard import is_zstd
 
@@ -45,7 +45,7 @@ class Source:
     def next(self) -> bytes:
         """The next chunk, ``b""`` at the end.
 
-        :raises Refused: the stream is broken or too big. :raises Failed: it cannot be read.
+        :raises Refused: the stream is broken, too big, or of an unknown compression. :raises Failed: it cannot be read.
         """
         if self._done:
             return b""
@@ -99,8 +99,8 @@ class Source:
             data += more
         for magic, name in _OTHER_FORMATS:
             if data.startswith(magic):
-                raise Failed(f"the layer is compressed with {name}, which this release cannot read",
-                             "use an image with gzip or zstd layers")
+                raise Refused(f"the layer is compressed with {name}, which this release cannot read",
+                              "use an image with gzip or zstd layers")
         inflate = gunzip if data.startswith(b"\x1f\x8b") else unzstd if is_zstd(data) else None
         if inflate is not None:
             count = len(data)

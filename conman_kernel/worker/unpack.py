@@ -37,7 +37,7 @@ class Unpacker:
     """
 
     def __init__(self, fd: int, *, overlay: bool, alone: bool, base: bool, depth: int, path: int) -> None:
-        self._tree = Beneath(fd, alone=alone, depth=depth)
+        self._tree = Beneath(fd, alone=alone, depth=depth, replaceable=self._is_from_below)
         self._overlay = overlay
         self._alone = alone
         self._base = base
@@ -180,7 +180,7 @@ class Unpacker:
     def _root(self, entry: Entry) -> None:
         root = self._tree.root
         if entry.kind != FOLDER:
-            raise Refused("the layer replaces its root with something that is no folder")
+            return  # nothing can stand in the root's place: other engines pass by as well
         os.fchown(root.fd, entry.uid, entry.gid)
         os.fchmod(root.fd, entry.mode)
         root.setgid = bool(entry.mode & stat.S_ISGID)
@@ -335,6 +335,10 @@ class Unpacker:
             self._clear(folder, base)
 
     # helpers
+
+    def _is_from_below(self, path: bytes) -> bool:
+        """True where an entry that is there is known not to be this layer's own."""
+        return self._written is not None and path not in self._written
 
     def _clear(self, folder: Folder, base: bytes) -> None:
         """Remove what is in the way (or deleted). Folders found before are invalid afterwards."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from typing import Callable, Mapping, NamedTuple, Sequence, Union
+from typing import Callable, Mapping, NamedTuple, Sequence
 
 from conman_kernel.errors import ConmanError, InvalidInput
 
@@ -85,14 +85,14 @@ class Refused(NamedTuple):
     words: tuple[str, ...]
 
 
-Verdict = Union[Accepted, Refused]
+Verdict = Accepted | Refused
 
 
 class Case(NamedTuple):
     """One archive case.
 
     :param layers: lowest first; bytes are a plain tar; a callable makes it when it is needed.
-    :param peers: why what podman and containerd make of it is another tree, or empty where they are to agree; shown in README.md.
+    :param peers: why podman and containerd make another tree of it (see test_peers.py), where the case itself tells it.
     :param limit: the documented limit over which it is refused although both peers accept it.
     """
 

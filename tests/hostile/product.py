@@ -14,7 +14,7 @@ from conman_kernel import Cancel, Conman
 from conman_kernel.images.mounted import merged
 from conman_kernel.slots import STORAGE
 from conman_kernel.slots.storage import KeyRequest, PrepareRequest, StorageDriver
-from conman_kernel.testing.aftermath import look
+from conman_kernel.testing.aftermath import Aftermath, differences, look
 from conman_kernel.testing.images import Image, Lies, digest_of, image
 from conman_kernel.testing.registry import Registry
 from conman_kernel.testing.trees import Entry, read_tree
@@ -24,6 +24,8 @@ from .cases import Case, Layer, What
 DRIVERS = ("overlay-storage", "vfs-storage")
 DEADLINE = 30.0
 """Seconds after which a pull counts as hung."""
+SETTLING = 3.0
+"""Seconds that what a pull left behind is given to go."""
 MOST_DATA = 1 << 27
 """Files that are bigger are not read."""
 HOST = ("/etc/passwd", "/etc/shadow", "/etc", "/", "/root", "/dev", "/dev/null", "/dev/zero", "/proc/sys/kernel/core_pattern",
@@ -89,7 +91,7 @@ class Product:
         self.around = Surroundings(folder)
         (folder / "conman.toml").write_text("")
         self.conman = self.opened()
-        self._before: object = None
+        self._before: Aftermath
 
     def opened(self, **overrides: object) -> Conman:
         """A kernel on the store."""
@@ -121,25 +123,21 @@ class Product:
             driver.remove(KeyRequest("hostile-look", cancel))
             cancel.close()
 
-    def state(self) -> dict[str, object]:
-        """What the store holds: files, rows, mounts, processes, content on its way."""
-        found = look(str(self.root), str(self.folder / "store/run"))
-        ingest = self.root / "ingest"
-        return {"files": found.files, "rows": found.rows, "mounts": found.mounts, "processes": found.processes,
-                "ingest": sorted(os.listdir(ingest)) if ingest.exists() else []}
-
     def settle(self, registry: Registry, case: Case) -> None:
-        """Pull and remove one image, so that what a first pull makes is there, and remember that state."""
+        """Pull, show and remove one image, so that what a first pull makes is there, and remember that state."""
         registry.add_image(served(case.built()), "settle:1")
-        self.conman.images.remove(self.pull(f"{registry.host}/settle:1"))
-        self._before = self.state()
+        image_id = self.pull(f"{registry.host}/settle:1")
+        with self.shown(image_id):
+            pass
+        self.conman.images.remove(image_id)
+        self._before = look(str(self.root), str(self.folder / "store/run"))
         self.around.remember()
 
     def left(self) -> list[str]:
-        """How the store differs from the state that was remembered."""
-        before, now = self._before, self.state()
-        assert isinstance(before, dict)
-        return [f"{name}: {before[name]} -> {now[name]}" for name in now if before[name] != now[name]]
+        """How the store differs from the state that was remembered: files, rows, mounts, processes, content on its way."""
+        ingest = self.root / "ingest"
+        half = [f"ingest: {name}" for name in sorted(os.listdir(ingest))] if ingest.exists() else []
+        return differences(self._before, str(self.root), str(self.folder / "store/run"), SETTLING) + half
 
 
 def tree_of(path: str) -> Mapping[str, Entry]:

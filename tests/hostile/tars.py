@@ -100,7 +100,7 @@ def record(key: bytes, value: bytes) -> bytes:
 
 def pax(records: Mapping[bytes, bytes] | list[tuple[bytes, bytes]], kind: bytes = b"x") -> bytes:
     """A PAX header for the entry that follows; ``kind`` ``g`` is for all."""
-    pairs = list(records.items()) if isinstance(records, dict) else list(records)  # type: ignore[union-attr]
+    pairs = records if isinstance(records, list) else list(records.items())
     return pax_raw(b"".join(record(key, value) for key, value in pairs), kind)
 
 

@@ -20,16 +20,17 @@ def test_names_are_names() -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_archive(case: Case, unharmed: Product, registry: Registry) -> None:
-    registry.add_image(served(case.built()), f"{case.name}:1")
+    name = f"{case.name.lower()}:1"
+    registry.add_image(served(case.built()), name)
     if isinstance(case.verdict, Accepted):
-        image_id = unharmed.pull(f"{registry.host}/{case.name}:1")
+        image_id = unharmed.pull(f"{registry.host}/{name}")
         with unharmed.shown(image_id) as path:
             found = disagreements(path, case.verdict.tree)
         unharmed.conman.images.remove(image_id)
         assert found == [], "\n".join(found)
         return
     with pytest.raises(ConmanError) as caught:
-        unharmed.pull(f"{registry.host}/{case.name}:1")
+        unharmed.pull(f"{registry.host}/{name}")
     assert type(caught.value) is case.verdict.error, f"{type(caught.value).__name__}: {caught.value}"
     assert [word for word in case.verdict.words if word not in str(caught.value)] == [], str(caught.value)
     assert len(str(caught.value).splitlines()) == 1 and str(caught.value).isprintable(), repr(str(caught.value))

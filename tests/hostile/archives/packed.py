@@ -9,7 +9,7 @@ import struct
 import zlib
 from typing import Callable
 
-from conman_kernel.errors import DigestMismatch, Unavailable
+from conman_kernel.errors import DigestMismatch
 
 from ..cases import TAR, Accepted, Case, Layer, Refused, big, f, no, ok
 from ..tars import END, file, header, tar
@@ -80,7 +80,7 @@ CASES = [
     Case("gzip-bad-crc", [as_gzip(lambda: gz(X)[:-8] + b"\0\0\0\0" + gz(X)[-4:])], no("gzip")),
     Case("gzip-bad-length", [as_gzip(lambda: gz(X)[:-4] + b"\xff\xff\0\0")], no("gzip")),
     Case("gzip-bad-deflate", [as_gzip(lambda: gz(X)[:10] + b"\xff" * 40)], no("gzip")),
-    Case("gzip-reserved-flags", [as_gzip(lambda: gz(X)[:3] + b"\xe0" + gz(X)[4:])], no("gzip")),
+    Case("gzip-reserved-flags", [as_gzip(lambda: gz(X)[:3] + b"\xe0" + gz(X)[4:])], ONE),
     Case("gzip-name-without-end", [as_gzip(lambda: b"\x1f\x8b\x08\x08\0\0\0\0\0\x03" + b"n" * 300_000)], no("gzip")),
     Case("gzip-in-gzip", [as_gzip(lambda: gz(gz(X)), gz(X))], no("")),
     Case("gzip-called-plain", [as_gzip(lambda: gz(X), X, TAR)], ONE),
@@ -101,8 +101,6 @@ CASES = [
     Case("zstd-window-of-1-TiB", [as_gzip(lambda: b"\x28\xb5\x2f\xfd\x00\xf0\x01\x00\x00", X, ZSTD)], no("zstd")),
     Case("zstd-called-gzip", [as_gzip(lambda: zst(X), X, GZIP)], ONE),
     Case("zstd-bomb-64-MiB", [zeros(64, zst)], Accepted({"z": big(64 << 20)})),
-    Case("bzip2-layer", [as_gzip(lambda: bz2.compress(X), X, TAR)],
-         Refused(Unavailable, ("bzip2",))),
-    Case("xz-layer", [as_gzip(lambda: lzma.compress(X), X, TAR)],
-         Refused(Unavailable, ("xz",))),
+    Case("bzip2-layer", [as_gzip(lambda: bz2.compress(X), X, TAR)], no("bzip2")),
+    Case("xz-layer", [as_gzip(lambda: lzma.compress(X), X, TAR)], no("xz")),
 ]

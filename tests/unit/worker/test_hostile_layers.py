@@ -24,8 +24,8 @@ def test_names_with_dots_stop_at_the_root(bench, new_layer, how, name):
 
 @pytest.mark.parametrize("name", ["..", "a/b/../../..", "/../.."])
 def test_names_that_are_the_root(bench, new_layer, how, name):
-    with pytest.raises(InvalidInput, match="root"):
-        bench.unpack(new_layer().add(name, data=b"evil"), **how)
+    bench.unpack(new_layer().add(name, data=b"evil"), **how)
+    assert os.listdir(bench.root) == []
     bench.unpack(new_layer().folder(name, 0o711), **how)
     assert stat.S_IMODE(bench.root.stat().st_mode) == 0o711 and os.listdir(bench.root) == []
 
@@ -122,8 +122,8 @@ def test_an_entry_below_a_file_is_refused(bench, new_layer, how):
 
 
 def test_the_root_can_only_be_a_folder(bench, new_layer, how):
-    with pytest.raises(InvalidInput, match="root"):
-        bench.unpack(new_layer().symlink("./", "/etc"), **how)
+    bench.unpack(new_layer().symlink("./", "/etc"), **how)
+    assert bench.root.is_dir() and not bench.root.is_symlink()
     bench.unpack(new_layer().folder("./", 0o750, uid=3), **how)
     assert stat.S_IMODE(bench.root.stat().st_mode) == 0o750 and bench.root.stat().st_uid == 3
     assert bench.root.stat().st_mtime == 1_600_000_000
