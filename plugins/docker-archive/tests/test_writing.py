@@ -71,7 +71,9 @@ def test_what_is_in_it(tmp_path, transport):
     write(transport, str(tmp_path / "a"), (IMAGE, ("box:1", "registry.example/x/y:2", "box:1")), (OTHER, ()))
     with tarfile.open(tmp_path / "a") as archive:
         names = archive.getnames()
-        listed = json.load(archive.extractfile("manifest.json"))
+        stream = archive.extractfile("manifest.json")
+        assert stream is not None
+        listed = json.load(stream)
     assert len(names) == len(set(names)) == 5, "two configurations, two layers, one list: what is shared is there once"
     assert names[-1] == "manifest.json"
     assert [row["RepoTags"] for row in listed] == [["docker.io/library/box:1", "registry.example/x/y:2"], []]

@@ -51,11 +51,12 @@ def store(place: Path) -> Iterator[Path]:
 @pytest.mark.parametrize("kind", ["docker-archive", "oci-archive", "oci"])
 def test_save(place: Path, store: Path, kind: str) -> None:
     where = place / f"saved-{kind}"
+    total: int | None = 0
     for _ in range(2):  # the first time there is more to be written, such as the list of plugins
         total = run(store, "save", f"{kind}:{where}", 0)
         assert total is not None
         (shutil.rmtree if where.is_dir() else os.unlink)(where)
-    assert total > 2
+    assert total is not None and total > 2
     for limit in limits(total):
         # Over nothing, and then over what an older save left there.
         for before in (False, True):
