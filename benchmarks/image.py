@@ -94,7 +94,7 @@ def _sizes(files: int, total: int, seed: int) -> list[int]:
 def write_layer(folder: Path, part: Part) -> Layer:
     """Write one layer's blob, named after its digest, into ``folder``."""
     number = part.number
-    unfinished = folder / f"layer-{number}.part"
+    unfinished = folder / f"layer-{number}-{part.files}-{part.size}.part"
     sink = _Sink(unfinished)
     with tarfile.open(fileobj=sink, mode="w|", format=tarfile.PAX_FORMAT, bufsize=1 << 20) as archive:
         made: set[str] = set()

@@ -159,12 +159,15 @@ class Skopeo(Peer):
         """``copy`` for ``pull``; nothing else is known."""
         assert verb == "pull"
         (reference,) = arguments
-        (self.folder / "tmp").mkdir(parents=True, exist_ok=True)
         return Command([*self.start, "copy", "--quiet", "--src-tls-verify=false", f"docker://{reference}",
                         self._target.format(folder=self.folder, reference=reference)], self.environ)
 
     def running(self) -> list[str]:
         return []
+
+    def forget(self) -> None:
+        super().forget()
+        (self.folder / "tmp").mkdir(parents=True, exist_ok=True)
 
 
 class Docker(Peer):
