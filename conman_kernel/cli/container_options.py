@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .access import AUTH_FILE, TLS_VERIFY
 from .declare import ARRAY, FLAG, INTEGER, LIST, TEXT, Option
+from .pulling import POLICIES
 
 NETWORK_NOTE = ("Until the network release a container has no network of its own: the default is --network none. "
                 "Use --network host for the host's.")
@@ -96,7 +97,7 @@ PULL_OPTIONS: tuple[Option, ...] = (
 
 IMAGE_OPTIONS: tuple[Option, ...] = (
     Option("--pull", "When to pull: missing, always, never or newer", metavar="POLICY", default="missing",
-           choices=("missing", "always", "never", "newer")),
+           choices=POLICIES),
     *PULL_OPTIONS, AUTH_FILE, TLS_VERIFY)
 
 OPTIONS: tuple[Option, ...] = tuple(sorted(

@@ -7,18 +7,14 @@ from typing import TYPE_CHECKING
 
 from ..errors import AlreadyExists, NotFound
 from .access import access
-from .pulling import PullDisplay
+from .pulling import PullDisplay, policy
 
 if TYPE_CHECKING:
     from ..cancel import Cancel
     from ..images.image import Image
-    from ..images.service import Policy
     from ..kernel import Conman
     from ..oci.runtime.options import ContainerOptions
     from .values import Values
-
-POLICIES: tuple[Policy, ...] = ("missing", "always", "never", "newer")
-"""What ``--pull`` takes."""
 
 
 def make_room(conman: Conman, values: Values, options: ContainerOptions, *, cancel: Cancel) -> None:
@@ -44,10 +40,6 @@ def ensure_image(conman: Conman, values: Values, *, cancel: Cancel) -> Image:
     :raises ConmanError: as the image service says.
     """
     name = values.arguments[0]
-    policy: Policy = "missing"
-    for known in POLICIES:
-        if values.text("pull") == known:
-            policy = known
     with PullDisplay(conman, name, quiet=values.flag("quiet")) as display:
-        return conman.images.ensure(name, policy=policy, platform=values.text("platform") or None,
+        return conman.images.ensure(name, policy=policy(values, "pull"), platform=values.text("platform") or None,
                                     access=access(values), progress=display, cancel=cancel)

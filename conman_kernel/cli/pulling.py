@@ -9,8 +9,18 @@ from . import out
 
 if TYPE_CHECKING:
     from ..images.records import Progress
+    from ..images.service import Policy
     from ..kernel import Conman
     from .progress import BarProgress, PlainProgress
+    from .values import Values
+
+POLICIES: tuple[Policy, ...] = ("missing", "always", "never", "newer")
+"""When an image's source is asked, as a person says it."""
+
+
+def policy(values: Values, option: str) -> Policy:
+    """The policy that an option names, whose choices are :data:`POLICIES`."""
+    return next(known for known in POLICIES if known == values.text(option))
 
 
 class PullDisplay:

@@ -19,6 +19,9 @@ from .leases import Items
 from .parts import Parts
 from .records import Progress
 
+KEPT_PARTIALS = 24 * 3600.0
+"""Seconds for which the part of a broken download is kept for a next try of the same; then any pull drops it."""
+
 
 class Bringing:
     """One try to have the layers of one image. Ends with :meth:`release`, or with the caller dropping :attr:`lease`.
@@ -58,7 +61,7 @@ class Bringing:
                 self._emit(Progress("exists", plan.blob.digest, plan.blob.size, plan.blob.size))
             else:
                 wanted.append(plan)
-        self._parts.blobs.drop_partials([plan.blob.digest for plan in wanted])
+        self._parts.blobs.drop_partials([plan.blob.digest for plan in wanted], older=KEPT_PARTIALS)
         if wanted:
             from .pipeline import Pipeline
 

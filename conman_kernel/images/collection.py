@@ -25,8 +25,10 @@ def clear_dead(parts: Parts, cancel: Cancel) -> None:
     """Finish what killed processes were doing. One query where there is nothing to do."""
     with parts.database.read() as db:
         found = leases.dead(db)
-    if found:
-        release(parts, found, cancel)
+    for interrupted in (True, False):  # a pull may well be tried again
+        ended = [lease for lease, purpose in found.items() if (purpose == "pull") is interrupted]
+        if ended:
+            release(parts, ended, cancel, interrupted=interrupted)
 
 
 def release(parts: Parts, lease_ids: Collection[str], cancel: Cancel, *, interrupted: bool = False) -> None:

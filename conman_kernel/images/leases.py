@@ -50,11 +50,11 @@ def drop(db: sqlite3.Connection, leases: Iterable[str]) -> None:
     db.executemany("DELETE FROM leases WHERE id = ?", [(lease,) for lease in leases])
 
 
-def dead(db: sqlite3.Connection) -> list[str]:
-    """The leases whose process is gone, or which are from before a reboot."""
-    rows = db.execute("SELECT id, pid, pid_start, boot_id FROM leases").fetchall()
+def dead(db: sqlite3.Connection) -> dict[str, str]:
+    """The leases whose process is gone, or which are from before a reboot, and what each was for."""
+    rows = db.execute("SELECT id, pid, pid_start, boot_id, purpose FROM leases").fetchall()
     now = boot_id() if rows else ""
-    return [row[0] for row in rows if row[3] != now or not alive(row[1], row[2])]
+    return {row[0]: row[4] for row in rows if row[3] != now or not alive(row[1], row[2])}
 
 
 def held(db: sqlite3.Connection, *, by: Collection[str] | None = None, without: Collection[str] = ()) -> Items:

@@ -7,18 +7,22 @@ import time
 from typing import Callable
 
 from ..cancel import Cancel
-from ..errors import Cancelled, DigestMismatch, InvalidInput, Unavailable
+from ..errors import Cancelled, DigestMismatch, InvalidInput, NotFound, Unavailable
 from ..oci import digest as digests
 from ..oci.image_config import ImageConfig, created_seconds, parse_config
-from ..oci.platform import Platform, host_platform, matches, parse_platform
+from ..oci.platform import Platform, host_platform, matches, parse_platform, rank
+from ..oci.reference import Reference
 from ..slots.provider import Access
+from ..slots.storage import KeyRequest
 from ..store import image_rows
 from ..store.image_rows import ImageRow, LayerRow
+from ..store.sqlite import sqlite3
 from . import leases
 from .bring import Bringing
 from .collection import clear_dead
+from .naming import naming
 from .parts import Parts
-from .records import Progress
+from .records import ImageRecord, Progress, image_of
 from .resolve import Found, Target, fetch_manifest, resolve
 
 
@@ -45,7 +49,41 @@ class Pull:
     def resolve(self) -> Target:
         """Ask what the reference points at now. Errors as :func:`.resolve.resolve`."""
         self._emit(Progress("resolving", ""))
-        return resolve(self._text, self._parts, self._access, self._cancel)
+        return resolve(self._text, self._parts, self._access, self._cancel, self._known)
+
+    def present(self, target: Target) -> ImageRecord | None:
+        """The image, where it is here already, whole and under that name: then there is nothing to :meth:`run`."""
+        clear_dead(self._parts, self._cancel)
+        with self._parts.database.read() as db:
+            image, digest = self._named(db, target.reference)
+            if image is None or digest != target.descriptor.digest:
+                return None
+            here = image_rows.committed(db, self._parts.default_storage, image.layers)
+        driver = self._parts.storage(self._parts.default_storage)
+        for chain_id in image.layers:
+            try:
+                driver.stat(KeyRequest(chain_id, self._cancel))
+            except NotFound:
+                return None
+            if chain_id not in here:
+                return None
+        self._emit(Progress("done", f"sha256:{image.id}"))
+        return image
+
+    def _known(self, reference: Reference) -> str:
+        with self._parts.database.read() as db:
+            return self._named(db, reference)[1]
+
+    def _named(self, db: sqlite3.Connection, reference: Reference) -> tuple[ImageRecord | None, str]:
+        """The image of that name that is here, if it is for the platform, and what its name pointed at when it came."""
+        names = naming(reference)[1] if self._names is None else ()
+        row = image_rows.by_names(db, names) if names else None
+        if row is None:
+            return None, ""
+        image = image_of(row, self._parts.default_storage)
+        if rank(self._platform, image.config.platform) != 0:
+            return None, ""  # a better one may be there
+        return image, image_rows.target_of(db, names[0])
 
     def run(self, target: Target) -> str:
         """Bring the image here.

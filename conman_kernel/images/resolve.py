@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Callable
 
 from ..cancel import Cancel
 from ..errors import ConmanError, DigestMismatch, InvalidInput, NotFound, Unauthorized
@@ -61,9 +62,10 @@ def expand(text: str, parts: Parts) -> tuple[Reference, ...]:
     return reference.expand(parts.short_names)
 
 
-def resolve(text: str, parts: Parts, access: Access, cancel: Cancel) -> Target:
+def resolve(text: str, parts: Parts, access: Access, cancel: Cancel, known: Callable[[Reference], str] | None = None) -> Target:
     """Ask the transport what a reference points at; a short name is looked for in each place, in order.
 
+    :param known: the digest that a reference had before, where its content need not come again; empty: none.
     :raises ConmanError: as :mod:`conman_kernel.slots.transport` says; for a short name, of the first place that refused
         for another reason than not having it, else of the last.
     """
@@ -73,7 +75,7 @@ def resolve(text: str, parts: Parts, access: Access, cancel: Cancel) -> Target:
         cancel.check()
         transport = parts.transport(reference.scheme, access)
         try:
-            found = transport.resolve(ResolveRequest(reference.location, cancel))
+            found = transport.resolve(ResolveRequest(reference.location, cancel, known(reference) if known else ""))
         except (NotFound, Unauthorized) as error:
             if failed is None or isinstance(failed, NotFound):
                 failed = error

@@ -74,11 +74,8 @@ class Images:
             if policy == "newer" and here is not None and not watch.cancelled and watch.remaining() != 0.0:
                 return self._noun(here)
             raise
-        with self._parts.database.read() as db:
-            same = here is not None and policy == "newer" and target.descriptor.digest in _targets(db, here)
-        if same and here is not None:
-            return self._noun(here)
-        return self.get(job.run(target))
+        present = job.present(target)
+        return self._noun(present) if present is not None else self.get(job.run(target))
 
     def ensure(self, reference: str, *, policy: Policy = "missing", platform: str | None = None,
                progress: Callable[[Progress], None] | None = None, access: Access = AS_CONFIGURED,
@@ -353,10 +350,6 @@ class Images:
 
 def _is_id(image: ImageRecord, text: str) -> bool:
     return by_id(text) and image.id.startswith(text.removeprefix("sha256:"))
-
-
-def _targets(db: sqlite3.Connection, image: ImageRecord) -> set[str]:
-    return {image.digest, *(image_rows.target_of(db, name) for name in image.names)}
 
 
 def _known(image: ImageRecord | None, text: str) -> ImageRecord:

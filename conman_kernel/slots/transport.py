@@ -31,10 +31,14 @@ class ResolveRequest(Record):
     :param location: the reference without its scheme, expanded: ``docker.io/library/alpine:latest`` for a registry,
         ``/path/to/layout[:tag]`` for a folder or archive.
     :param cancel: deadline and cancel token.
+    :param known: a digest that the reference had before and whose content is here, or empty. Where that still holds, its
+        content is not wanted: a transport that can tell so more cheaply than by fetching it may do that, and may leave
+        out media type and size.
     """
 
     location: str
     cancel: Cancel
+    known: str = ""
 
 
 class Resolved(Record):

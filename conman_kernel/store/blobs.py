@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Collection, NoReturn
 
@@ -131,8 +132,11 @@ class Blobs:
             os.close(fd)
             raise
 
-    def drop_partials(self, wanted: Collection[str]) -> None:
-        """Drop partial content that nobody is taking in now and that is not among the ``wanted`` digests."""
+    def drop_partials(self, wanted: Collection[str] = (), *, older: float = 0.0) -> None:
+        """Drop partial content that nobody is taking in now and that is not among the ``wanted`` digests.
+
+        :param older: seconds: only what was not written to for longer.
+        """
         names = {os.path.basename(self._partial(digest)) for digest in wanted}
         try:
             found = os.listdir(self._layout.ingest)
@@ -148,7 +152,7 @@ class Blobs:
                 continue
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if _is_file(fd, path):
+                if _is_file(fd, path) and time.time() - os.fstat(fd).st_mtime >= older:
                     os.unlink(path)
             except BlockingIOError:
                 continue

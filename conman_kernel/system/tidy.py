@@ -97,7 +97,7 @@ def partial_bytes(parts: Parts, *, remove: bool) -> tuple[int, int]:
     before = _partials(parts)
     if not remove:
         return before
-    parts.blobs.drop_partials(())
+    parts.blobs.drop_partials()
     after = _partials(parts)
     return max(0, before[0] - after[0]), max(0, before[1] - after[1])
 

@@ -7,8 +7,8 @@ from .. import out
 from ..access import ACCESS_OPTIONS, access
 from ..container_options import PULL_OPTIONS
 from ..context import Context
-from ..declare import IMAGE, Argument, Verb
-from ..pulling import PullDisplay
+from ..declare import IMAGE, Argument, Option, Verb
+from ..pulling import POLICIES, PullDisplay, policy
 from ..values import Values
 
 
@@ -19,7 +19,7 @@ def _run(context: Context, values: Values) -> int:
         try:
             with PullDisplay(conman, name, quiet=values.flag("quiet")) as display:
                 image = conman.images.pull(name, platform=values.text("platform") or None,
-                                           access=access(values),
+                                           access=access(values), policy=policy(values, "policy"),
                                            progress=display, cancel=context.cancel)
         except ConmanError as error:
             if context.cancel.cancelled or len(values.arguments) == 1:
@@ -34,4 +34,8 @@ def _run(context: Context, values: Values) -> int:
 VERB = Verb(
     "pull", "Pull images from a registry, or from an OCI layout or archive", _run,
     arguments=(Argument("IMAGE", 1, None, IMAGE),),
-    options=(*PULL_OPTIONS, *ACCESS_OPTIONS))
+    options=(
+        *ACCESS_OPTIONS, *PULL_OPTIONS,
+        Option("--policy", "When to ask the source: missing, always, never or newer", metavar="POLICY", default="always",
+               choices=POLICIES),
+    ))

@@ -69,6 +69,7 @@ class Shelf:
         self.blobs: dict[str, bytes] = {}
         self.opened: list[tuple[str, int]] = []
         self.resolved: list[str] = []
+        self.known: list[str] = []
         self.break_at: dict[str, int] = {}
         self.before: Callable[[str, int], None] = lambda digest, at: None
         self.seekable = True
@@ -82,6 +83,7 @@ class Shelf:
 
     def resolve(self, request: ResolveRequest) -> Resolved:
         self.resolved.append(request.location)
+        self.known.append(request.known)
         if self.down:
             raise Unavailable("the registry is down")
         made = self.images.get(request.location)

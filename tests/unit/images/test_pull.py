@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import time
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ from conman_kernel.errors import (
 from conman_kernel.images.records import Progress
 from conman_kernel.oci.digest import digest_of
 from conman_kernel.oci.platform import Platform
+from conman_kernel.slots.storage import KeyRequest
 from conman_kernel.testing.images import Lies, directory, file, image, index, layer, symlink
 
 BOX = "docker.io/library/box:latest"
@@ -71,7 +74,7 @@ def test_blobs_go_where_they_are_not_kept(make_bench):
     assert bench.rows("blobs") == 0
 
 
-def test_a_second_pull_fetches_documents_only(bench):
+def test_a_second_pull_fetches_what_is_not_known(bench):
     made, blobs = three_layers()
     bench.shelf.add(BOX, made)
     first = bench.images.pull("box")
@@ -79,7 +82,12 @@ def test_a_second_pull_fetches_documents_only(bench):
     seen: list[Progress] = []
     second = bench.images.pull("box", progress=seen.append)
     assert second.record._replace(pulled=0) == first.record._replace(pulled=0)
-    assert [digest for digest, _ in bench.shelf.opened] == [made.descriptor.digest]
+    assert bench.shelf.opened == []
+    assert [e.kind for e in seen] == ["resolving", "done"]
+    bench.shelf.add("h.x/other:latest", made)
+    seen.clear()
+    bench.images.pull("h.x/other", progress=seen.append)
+    assert [digest for digest, _ in bench.shelf.opened] == [made.descriptor.digest], "another name: documents only"
     assert [e.digest for e in seen if e.kind == "exists"] == blobs
 
 
@@ -246,10 +254,15 @@ def test_wrong_partial_content_is_thrown_away(bench):
     assert [offset for digest, offset in bench.shelf.opened if digest == digest_of(blob)] == [500, 0]
 
 
-def test_partial_content_of_others_is_dropped(bench):
+def test_partial_content_of_others_is_dropped_after_a_day(bench):
     bench.shelf.add(BOX, image([LAYER]))
     bench.layout.ensure(bench.layout.ingest)
     (Path(bench.layout.ingest) / ("sha256-" + "9" * 64)).write_bytes(b"left")
+    left = Path(bench.layout.ingest) / ("sha256-" + "9" * 64)
+    bench.images.pull("box")
+    assert list(Path(bench.layout.ingest).iterdir()) == [left], "who knows, it may be pulled again"
+    os.utime(left, (time.time() - 90_000,) * 2)
+    bench.images.remove("box")
     bench.images.pull("box")
     assert list(Path(bench.layout.ingest).iterdir()) == []
 
@@ -335,3 +348,46 @@ def test_several_short_name_places_are_tried_in_order(make_bench):
     bench.shelf.add(BOX, made)
     assert bench.images.pull("box").names == (BOX,)
     assert bench.shelf.resolved == ["first.x/box:latest", BOX]
+
+
+def test_what_is_here_and_unchanged_is_only_asked_for(bench, monkeypatch):
+    made, _ = three_layers()
+    bench.shelf.add(BOX, made)
+    first = bench.images.pull("box")
+    opened = list(bench.shelf.opened)
+    taken: list[object] = []
+    monkeypatch.setattr("conman_kernel.images.leases.take", lambda *details: taken.append(details))
+    assert bench.images.pull("box") == first
+    assert bench.shelf.known == ["", made.descriptor.digest], "the transport is told what need not come"
+    assert (bench.shelf.opened, taken) == (opened, []), "nothing is fetched or written"
+
+
+def test_an_unchanged_image_of_which_a_layer_vanished_is_made_whole(bench):
+    made, _ = three_layers()
+    bench.shelf.add(BOX, made)
+    top = bench.images.pull("box").top_chain_id
+    bench.driver.remove(KeyRequest(top, Cancel()))
+    bench.images.pull("box")
+    assert bench.driver.stat(KeyRequest(top, Cancel())).name == top
+
+
+def test_an_unchanged_index_is_looked_into_for_another_platform(bench):
+    mine, other = image([layer([file("mine")])]), image([layer([file("other")])], platform=Platform("linux", "s390x"))
+    bench.shelf.add(BOX, index([mine, other]))
+    first = bench.images.pull("box")
+    assert bench.images.pull("box", platform="linux/s390x") != first
+    assert bench.images.pull("box") == first, "the name meant the other one, which is not for this machine"
+    assert bench.shelf.known == ["", "", ""]
+
+
+def test_a_broken_download_goes_on_after_other_pulls(bench):
+    made, blobs = three_layers()
+    bench.shelf.add(BOX, made)
+    bench.shelf.add("h.x/tool:latest", image([layer([file("tool")])]))
+    bench.shelf.break_at[blobs[0]] = 9000
+    with pytest.raises(Unavailable):
+        bench.images.pull("box")
+    bench.images.pull("h.x/tool")
+    bench.images.pull("box")
+    first, second = [at for digest, at in bench.shelf.opened if digest == blobs[0]]
+    assert first == 0 < second
