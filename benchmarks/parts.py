@@ -126,7 +126,7 @@ def _write(blobs: Sequence[Path], folder: Path) -> Whole:
                         os.write(fd, data)
                         os.utime(fd, (entry.mtime, entry.mtime))
                         os.close(fd)
-                archive.members = []  # tarfile keeps every entry otherwise
+                setattr(archive, "members", [])  # tarfile keeps every entry otherwise
     shutil.rmtree(folder)
     return Whole(clock.seconds)
 

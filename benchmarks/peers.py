@@ -95,8 +95,8 @@ class Peer:
         if "--policy" in shown:
             return self.command("pull", "--policy", "missing", reference), "pull --policy missing"
         command = self.command("image", "exists", reference)
-        found = subprocess.run(command.argv, env=dict(self.environ), stdin=subprocess.DEVNULL, capture_output=True).returncode == 0
-        return (command, "image exists") if found else (None, "")
+        found = subprocess.run(command.argv, env=dict(self.environ), stdin=subprocess.DEVNULL, capture_output=True)
+        return (command, "image exists") if found.returncode == 0 else (None, "")
 
     def detached(self, reference: str, name: str, *words: str) -> None:
         """Start a container in the background. It goes with :meth:`remove`, at the latest with :meth:`forget`."""

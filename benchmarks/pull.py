@@ -107,7 +107,8 @@ def _compare(bench: Bench, case: str, title: str, reference: str, layers: Sequen
              parts: Mapping[str, Callable[[], Whole]] | None = None) -> dict[str, list[Whole]]:
     """Let everybody pull in turn, each after ``prepare``; ``parts`` take their turns among them and are not shown here."""
     pulls = {peer.name: partial(_once, peer, reference, prepare) for peer in [*bench.main, *bench.copiers]}
-    results = alternate({**pulls, **(parts or {})}, bench.options.few, warm=False)
+    contestants: dict[str, Callable[[], Whole]] = {**pulls, **(parts or {})}
+    results = alternate(contestants, bench.options.few, warm=False)
     packed = sum(layer.size for layer in layers)
     _show(bench, case, f"pull: {title}, {packed / 1e6:,.0f} MB packed", {name: results[name] for name in pulls})
     return results

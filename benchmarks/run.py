@@ -60,7 +60,8 @@ def options() -> tuple[list[str], str, Options]:
     parser.add_argument("--only", action="append", default=[], metavar="CASE[,CASE...]", help="the same as an option")
     parser.add_argument("--rounds", type=int, default=21, help="rounds of each command (throughput, pull: a seventh of it)")
     parser.add_argument("--containers", type=int, default=1000, help="for ps")
-    parser.add_argument("--bytes", type=int, help=f"throughput: {STREAM:,}, pull-files: {pull.FILES_SIZE:,}, pull-large: {pull.LARGE_SIZE:,}")
+    parser.add_argument("--bytes", type=int,
+                        help=f"throughput: {STREAM:,}, pull-files: {pull.FILES_SIZE:,}, pull-large: {pull.LARGE_SIZE:,}")
     parser.add_argument("--files", type=int, default=67_000, help="for pull-files")
     parser.add_argument("--keys", type=int, default=200, help="for keystroke")
     parser.add_argument("--format", choices=FORMATS, default="table")

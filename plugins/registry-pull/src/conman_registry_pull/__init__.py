@@ -58,9 +58,9 @@ def _probe(context: PluginContext[Options]) -> Unavailable | None:
 
 
 def _open(context: PluginContext[Options]) -> ImageTransport:
-    from .transport import RegistryTransport
+    from .entrance import Entrance
 
-    return RegistryTransport(context.options, context.registries, context.log, context.access)
+    return Entrance(context.options, context.registries, context.log, context.access)
 
 
 @hookimpl
