@@ -107,6 +107,7 @@ class Handler(BaseHTTPRequestHandler):
             self.note(0)
             self.close_connection = True
         elif fault.action is Action.SILENT:
+            self.drain()
             self.note(0)
             registry.wait_gone(self.connection)
             self.close_connection = True

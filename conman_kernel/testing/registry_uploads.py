@@ -42,7 +42,8 @@ def _begin(handler: Handler, name: str, fault: Fault) -> None:
     key = secrets.token_hex(8)
     with registry.lock:
         registry.uploads[key] = Upload(name)
-    _end(handler, fault, 202, (("Location", f"/v2/{name}/blobs/uploads/{key}?state=0"), ("Range", "0-0"), *fault.headers))
+    headers = {"Location": f"/v2/{name}/blobs/uploads/{key}?state=0", "Range": "0-0", **dict(fault.headers)}
+    _end(handler, fault, 202, tuple(headers.items()))
 
 
 def _go_on(handler: Handler, key: str, fault: Fault) -> None:

@@ -14,7 +14,7 @@ from .endpoints import Endpoint
 from .endpoints import endpoint as endpoint_of
 from .failures import Transient, from_exception, from_status, redacted
 from .patience import Patience
-from .reply import BROKEN, Question, Reply
+from .reply import BROKEN, Question, Reply, drips
 from .watch import Watch
 from .wire import Wire
 
@@ -166,6 +166,8 @@ class Client:
             raise  # of what was to be sent
         except (*BROKEN, ValueError) as error:
             watch.check()
+            if watch.slow:
+                raise drips(question.method, url) from error
             raise from_exception(url, error, question.method) from error
 
     def _refusal(self, method: str, url: str, response: requests.Response, watch: Watch) -> Exception:
@@ -185,10 +187,12 @@ class Client:
         try:
             # One byte more than is accepted, for whoever reads it to notice.
             data: bytes = response.raw.read(MAX_ERROR_BODY + 1, decode_content=False)
+            if watch.slow and len(data) <= MAX_ERROR_BODY:
+                raise drips(method, url)
             return data
         except BROKEN as error:
             watch.check()
-            raise from_exception(url, error, method) from error
+            raise drips(method, url) if watch.slow else from_exception(url, error, method) from error
         finally:
             watch.read()
             response.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import http.client
 import json
 import socket
 import time
@@ -114,6 +115,9 @@ def from_exception(url: str, error: Exception, method: str = "GET") -> Unavailab
     if names & {"ReadTimeout", "ReadTimeoutError", "TimeoutError"}:
         return Transient(Unavailable(f"{line}{host} stays silent",
                                      hint="read_timeout in [plugin.registry-pull] allows it more"))
+    short = next((cause for cause in causes if type(cause).__name__ == "IncompleteRead"), None)
+    if isinstance(short, http.client.IncompleteRead) and type(short.expected) is int:
+        return Transient(Unavailable(f"{line}the connection ended {short.expected} bytes before the end", hint="try again"))
     reason = (system.strerror if system is not None else "") or str(causes[-1]) or type(causes[-1]).__name__
     found = Unavailable(f"{line}the connection to {host} failed: {_clean(reason)}", hint="try again")
     lasting = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EPERM)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PAGE = 1000
 """How many names are asked for at once."""
-MAX_PAGES = 2000
+MAX_PAGES = 1000
 MAX_NAME = 512
 _NEXT = re.compile(r'<([^>]*)>\s*;[^,]*\brel\s*=\s*"?next"?', re.IGNORECASE)
 

@@ -67,7 +67,7 @@ class Reply:
         except BROKEN as error:
             self._watch.check()
             if self._watch.slow:
-                raise self._slow() from error
+                raise drips(self.method, self.url) from error
             found = from_exception(self.url, error, self.method)
             raise (found if isinstance(found, Transient) else Transient(found)) from error
         finally:
@@ -75,7 +75,7 @@ class Reply:
         if self._watch.fired:
             self._watch.check()
         if self._watch.slow and len(data) < size:
-            raise self._slow()
+            raise drips(self.method, self.url)
         return data
 
     def whole(self, limit: int) -> bytes:
@@ -125,6 +125,8 @@ class Reply:
         self._response.close()
         self._watch.stop()
 
-    def _slow(self) -> Transient:
-        return Transient(Unavailable(f"{self.method} {redacted(self.url)}: the answer only drips",
-                                     hint="min_speed in [plugin.registry-pull] allows it less"))
+
+def drips(method: str, url: str) -> Transient:
+    """The failure of an answer that comes too slowly to ever end."""
+    return Transient(Unavailable(f"{method} {redacted(url)}: the answer only drips",
+                                 hint="min_speed in [plugin.registry-pull] allows it less"))

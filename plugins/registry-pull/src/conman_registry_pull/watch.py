@@ -106,13 +106,14 @@ class Watch:
         if not self._reading:
             return None
         with self._lock:
-            counts = [_received(twin) for twin in self._sockets]
-        return (max(counts), self._away) if counts and min(counts) >= 0 else None
+            # The last one: those before it were refused, or led to where the answer was to be found.
+            count = _received(self._sockets[-1]) if self._sockets else -1
+        return (count, self._away) if count >= 0 else None
 
     def _drips(self, before: tuple[int, float], now: tuple[int, float]) -> bool:
         # What waits in the socket was sent in time: then it is the reader who is slow.
         with self._lock:
-            waiting = any(_waiting(twin) for twin in self._sockets)
+            waiting = _waiting(self._sockets[-1])
         return not waiting and now[1] - before[1] < self._window / 2 and now[0] - before[0] < self._least
 
 
