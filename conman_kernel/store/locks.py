@@ -10,6 +10,7 @@ import fcntl
 import os
 import struct
 from types import TracebackType
+from typing import Collection
 
 from ..cancel import Cancel
 from ..errors import InvalidState
@@ -90,6 +91,25 @@ class Locks:
         if lock is None:
             raise InvalidState(f"{what}: another command is at work on it", hint="wait for it to end, then try again")
         return lock
+
+    def try_all(self, numbers: Collection[int]) -> Lock | int:
+        """Take many containers' locks as one, or none of them.
+
+        :returns: the lock, or the number of one that somebody holds.
+        :raises Unavailable: as :meth:`try_acquire`.
+        """
+        fd = self._open_file()
+        try:
+            for number in sorted(numbers):
+                try:
+                    fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, number, 1, 0))
+                except (BlockingIOError, PermissionError):
+                    os.close(fd)
+                    return number
+        except BaseException:
+            os.close(fd)
+            raise
+        return Lock(fd)
 
     def _open_file(self) -> int:
         path, flags = self._layout.locks, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC

@@ -94,40 +94,13 @@ class _Copier:
             try:
                 state = os.fstat(inward)
                 if state.st_size:
-                    self._data(inward, outward, state)
+                    self._clone = copy_data(inward, outward, state, self._cancel, clone=self._clone)
                 self._describe(inward, outward, state)
                 os.utime(outward, ns=(state.st_mtime_ns, state.st_mtime_ns))
             finally:
                 os.close(outward)
         finally:
             os.close(inward)
-
-    def _data(self, source: int, target: int, state: os.stat_result) -> None:
-        if self._clone:
-            import fcntl
-
-            try:
-                fcntl.ioctl(target, _FICLONE, source)
-                return
-            except OSError as error:
-                if error.errno not in _NO_CLONE:
-                    raise
-                self._clone = False
-        end, at = state.st_size, 0
-        whole = state.st_blocks * 512 >= end
-        while at < end:
-            stop = end
-            if not whole:
-                try:
-                    at = os.lseek(source, at, os.SEEK_DATA)
-                except OSError as error:
-                    if error.errno != errno.ENXIO:
-                        raise
-                    break
-                stop = os.lseek(source, at, os.SEEK_HOLE)
-            at = _copy_range(source, target, at, stop, self._cancel)
-        if not whole:
-            os.ftruncate(target, end)
 
     def _describe(self, source: int, target: int, state: os.stat_result) -> None:
         os.fchown(target, state.st_uid, state.st_gid)
@@ -149,6 +122,41 @@ class _Copier:
         for attribute in os.listxattr(old, follow_symlinks=False):
             _set(new, attribute, os.getxattr(old, attribute, follow_symlinks=False))
         os.utime(name, ns=(state.st_mtime_ns, state.st_mtime_ns), dir_fd=target, follow_symlinks=False)
+
+
+def copy_data(source: int, target: int, state: os.stat_result, cancel: Cancel, *, clone: bool = True) -> bool:
+    """Copy a file's bytes into an empty one: shared where the file system can, holes kept.
+
+    :param state: of ``source``.
+    :param clone: False: do not try to share; it did not work before.
+    :returns: whether sharing is worth another try between these two file systems.
+    :raises OSError: whatever the system says. :raises Cancelled, DeadlineExceeded: by ``cancel``.
+    """
+    if clone:
+        import fcntl
+
+        try:
+            fcntl.ioctl(target, _FICLONE, source)
+            return True
+        except OSError as error:
+            if error.errno not in _NO_CLONE:
+                raise
+    end, at = state.st_size, 0
+    whole = state.st_blocks * 512 >= end
+    while at < end:
+        stop = end
+        if not whole:
+            try:
+                at = os.lseek(source, at, os.SEEK_DATA)
+            except OSError as error:
+                if error.errno != errno.ENXIO:
+                    raise
+                break
+            stop = os.lseek(source, at, os.SEEK_HOLE)
+        at = _copy_range(source, target, at, stop, cancel)
+    if not whole:
+        os.ftruncate(target, end)
+    return False
 
 
 def _set(target: int | str, name: str, value: bytes) -> None:

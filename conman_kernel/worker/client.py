@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Callable, Iterator, Mapping
 from .. import errors
 from ..cancel import Cancel
 from .jobs import (
+    CarryRequest,
     Change,
     ChangesRequest,
     InflateRequest,
@@ -111,6 +112,18 @@ class Worker:
             listed.seek(0)
             lines = listed.read().split(b"\0")[:-1]
         return tuple(Change(chr(line[0]), os.fsdecode(line[1:])) for line in lines)
+
+    def carry(self, request: CarryRequest) -> int:
+        """Make one mounted tree what another one is, by what tells that from the tree below both. Everything that a file system
+        holds comes along, also what a layer cannot hold.
+
+        :returns: how many entries were written or deleted.
+        :raises InvalidState, Unavailable, Cancelled, DeadlineExceeded: as in :meth:`pack`; the target is half written then.
+        """
+        fds = {"upper": request.upper_fd, "target": request.target_fd}
+        if request.lower_fd is not None:
+            fds["lower"] = request.lower_fd
+        return _int(self._run({"job": "carry", "form": request.form.value}, fds, request.cancel, None)["entries"])
 
     def inflate(self, request: InflateRequest) -> InflateResult:
         """Write a layer's uncompressed tar and tell its diffID. What is in the tar is not looked at.

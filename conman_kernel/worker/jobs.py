@@ -140,6 +140,21 @@ class Change(Record):
     path: str
 
 
+class CarryRequest(Record):
+    """Write onto a tree what tells another from the one below both.
+
+    :param upper_fd: what is carried, ``lower_fd`` what it is compared with and ``form`` as in :class:`PackRequest`. Nobody may
+        write there meanwhile.
+    :param target_fd: the mounted tree that equals ``lower_fd``'s, and is to equal the upper one; nothing outside is touched.
+    """
+
+    upper_fd: int
+    lower_fd: int | None
+    form: Whiteouts
+    target_fd: int
+    cancel: Cancel
+
+
 class InflateRequest(Record):
     """Write a layer's uncompressed tar.
 

@@ -156,7 +156,16 @@ def _changes(job: Mapping[str, object]) -> dict[str, object]:
     return {}
 
 
-def _trees(job: Mapping[str, object], *, layer: bool) -> tuple[int, int | None, Trees]:
+def _carry(job: Mapping[str, object]) -> dict[str, object]:
+    from .carry import Carrier
+
+    upper, _, trees = _trees(job, layer=True, exact=True)
+    carrier = Carrier(_int(job["target"]), trees)
+    carrier.run(upper)
+    return {"entries": carrier.entries}
+
+
+def _trees(job: Mapping[str, object], *, layer: bool, exact: bool = False) -> tuple[int, int | None, Trees]:
     from .attributes import refuse_references
     from .tree import Trees
 
@@ -164,9 +173,9 @@ def _trees(job: Mapping[str, object], *, layer: bool) -> tuple[int, int | None, 
     upper, lower, overlay = _int(job["upper"]), _int(job["lower"]) if "lower" in job else None, job["form"] == "overlay"
     if overlay:
         refuse_references(upper)
-    exclude = job["exclude"]
+    exclude = job.get("exclude", [])
     assert isinstance(exclude, list)
-    return upper, lower, Trees(upper, lower, overlay=overlay, layer=layer, exclude=tuple(exclude))
+    return upper, lower, Trees(upper, lower, overlay=overlay, layer=layer, exclude=tuple(exclude), exact=exact)
 
 
 def _allow_deep_trees() -> None:
@@ -197,5 +206,5 @@ def _int(value: object) -> int:
 
 
 _JOBS: Mapping[str, Callable[[Mapping[str, object]], dict[str, object]]] = {
-    "unpack": _unpack, "pack": _pack, "changes": _changes, "inflate": _inflate,
+    "unpack": _unpack, "pack": _pack, "changes": _changes, "inflate": _inflate, "carry": _carry,
 }

@@ -76,12 +76,16 @@ class Trees:
         it as added; folders on the way to a difference are told too. Otherwise everything is told as it is to be seen, an
         opaque folder by what it lacks; a folder that is the same is told only where something in it is new or gone.
     :param exclude: see :class:`~.jobs.PackRequest`.
+    :param exact: nothing is taken on trust and nothing counts as absent: files of one size and time are read and compared,
+        sockets and devices 0/0 of a whole tree are told.
     """
 
-    def __init__(self, upper: int, lower: int | None, *, overlay: bool, layer: bool, exclude: tuple[str, ...]) -> None:
+    def __init__(self, upper: int, lower: int | None, *, overlay: bool, layer: bool, exclude: tuple[str, ...],
+                 exact: bool = False) -> None:
         self._root = upper, -1 if lower is None else lower
         self._overlay = overlay and lower is not None
         self._layer = layer
+        self._exact = exact
         raw = [os.fsencode(path) for path in exclude]
         self._hidden = {path.strip(b"/") for path in raw if not path.endswith(b"/")}
         self._folders_hidden = {path.strip(b"/") for path in raw if path.endswith(b"/")}
@@ -130,7 +134,7 @@ class Trees:
         upper, lower = state_of(level.upper, base), state_of(level.lower, base)
         if upper is not None and attributes.is_whiteout(upper) and not level.whole:
             return self._deleted(level, base, path, lower)
-        if upper is not None and self._layer and (attributes.is_whiteout(upper) or stat.S_ISSOCK(upper.st_mode)):
+        if upper is not None and self._layer and self._absent(upper):
             self.skipped += stat.S_ISSOCK(upper.st_mode)
             upper = None
         if upper is None:
@@ -139,9 +143,14 @@ class Trees:
         if stat.S_ISDIR(upper.st_mode):
             return self._folder(level, base, path, upper, lower)
         if lower is not None and level.whole and (upper.st_dev, upper.st_ino) not in self._torn \
-                and not _differs(level, base, upper, lower):
+                and not _differs(level, base, upper, lower, exact=self._exact):
             return None
         return Difference(kind, path, upper, level.upper, base), None
+
+    def _absent(self, upper: os.stat_result) -> bool:
+        if self._exact:
+            return self._overlay and attributes.is_whiteout(upper)
+        return attributes.is_whiteout(upper) or stat.S_ISSOCK(upper.st_mode)
 
     def _told(self, levels: list[_Level], difference: Difference) -> Iterator[Difference]:
         """The difference, and before it the folders on the way that have to be told because of it."""
@@ -221,7 +230,7 @@ def described(state: os.stat_result) -> tuple[int, ...]:
     return (*common, state.st_size, state.st_nlink, rdev)
 
 
-def _differs(level: _Level, base: bytes, upper: os.stat_result, lower: os.stat_result) -> bool:
+def _differs(level: _Level, base: bytes, upper: os.stat_result, lower: os.stat_result, *, exact: bool) -> bool:
     if described(upper) != described(lower):
         return True
     if (upper.st_dev, upper.st_ino, upper.st_ctime_ns) == (lower.st_dev, lower.st_ino, lower.st_ctime_ns):
@@ -232,7 +241,7 @@ def _differs(level: _Level, base: bytes, upper: os.stat_result, lower: os.stat_r
     try:
         if stat.S_ISLNK(upper.st_mode):
             return os.readlink(one) != os.readlink(other)
-        if stat.S_ISREG(upper.st_mode) and upper.st_size and upper.st_mtime_ns % 1_000_000_000 == 0:
+        if stat.S_ISREG(upper.st_mode) and upper.st_size and (exact or upper.st_mtime_ns % 1_000_000_000 == 0):
             return _reads_otherwise(level, base)
     except OSError as error:
         if error.errno not in GONE:
