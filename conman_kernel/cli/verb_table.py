@@ -92,6 +92,10 @@ NOUNS: Mapping[str, Mapping[str, str]] = {
         "ls": "registry:LS",
         "tags": "registry:TAGS",
     },
+    "storage": {
+        "ls": "storage:LIST",
+        "migrate": "storage:MIGRATE",
+    },
     "system": {
         "check": "check:VERB",
         "df": "df:VERB",
@@ -105,6 +109,7 @@ NOUN_HELP: Mapping[str, str] = {
     "image": "Manage images",
     "plugin": "List and describe plugins",
     "registry": "Log in to registries and see what they list",
+    "storage": "Show storage drivers, move from one to another",
     "system": "Measure, check, repair and prune the store",
 }
 

@@ -43,6 +43,7 @@ def release(parts: Parts, lease_ids: Collection[str], cancel: Cancel, *, interru
             mine = leases.held(db, by=lease_ids)
             others = leases.held(db, without=lease_ids)
             layers = image_rows.unused_layers(db, mine.layers, set(others.layers))
+            layers += image_rows.unknown_layers(db, mine.layers, set(others.layers).union(layers))
             blobs = image_rows.unused_blobs(db, mine.blobs, set(others.blobs))
             image_rows.remove_layers(db, layers)
             image_rows.remove_blobs(db, blobs)

@@ -264,6 +264,15 @@ def unused_layers(db: sqlite3.Connection, layers: Iterable[tuple[str, str]],
             and db.execute("SELECT 1 FROM image_layers WHERE chain_id = ? LIMIT 1", (layer[1],)).fetchone() is None]
 
 
+def unknown_layers(db: sqlite3.Connection, layers: Iterable[tuple[str, str]],
+                   leased: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Which of (driver, chain id) have no row, and neither a container nor ``leased`` needs: a driver may hold them all the same,
+    where somebody was killed between the two."""
+    return [layer for layer in dict.fromkeys(layers) if layer not in leased
+            and db.execute("SELECT 1 FROM layers WHERE driver = ? AND chain_id = ?", layer).fetchone() is None
+            and db.execute("SELECT 1 FROM containers WHERE storage = ? AND image_chain_id = ?", layer).fetchone() is None]
+
+
 def unused_blobs(db: sqlite3.Connection, digests: Iterable[str], leased: Collection[str]) -> list[str]:
     """Which of the blobs no image and none of ``leased`` needs."""
     needs = ("SELECT 1 FROM image_layers WHERE blob_digest = :digest UNION ALL "

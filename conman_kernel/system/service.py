@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Mapping, Sequence
+from typing import TYPE_CHECKING, Callable, Mapping, Sequence
 
 from ..cancel import Cancel
 
 if TYPE_CHECKING:
     from ..kernel import Conman
     from .findings import CheckReport
+    from .holders import Holder
+    from .migration import MigrateReport, MigrateStep
     from .prune import SystemPruneReport
     from .usage import Usage
 
@@ -67,3 +69,33 @@ class System:
 
         return check(self._conman, repair=repair, force=force, quick=quick, verify_layers=verify_layers, max_age=max_age,
                      cancel=cancel if cancel is not None else Cancel())
+
+    def storage(self, *, cancel: Cancel | None = None) -> tuple[Holder, ...]:
+        """The storage drivers that hold something, and the default one, sorted: how many images, layers and containers, and
+        what they take."""
+        from .holders import holders
+
+        return holders(self._conman, cancel if cancel is not None else Cancel())
+
+    def migrate(self, *, to: str, source: str = "", dry_run: bool = False,
+                progress: Callable[[MigrateStep], None] | None = None, cancel: Cancel | None = None) -> MigrateReport:
+        """Move images and stopped containers into another storage driver, each compared with what it was before that goes.
+
+        May be called again after any error, and after a kill: what was moved stays moved, the rest is moved then. The
+        configuration is not changed: ``storage.driver`` says where new containers and pulls go.
+
+        :param to: the driver's name.
+        :param source: move only what this one holds; empty: all others.
+        :param dry_run: look at what would be moved, and change nothing.
+        :param progress: called after each image, container and removal, in the calling thread.
+        :raises InvalidInput: ``to`` and ``source`` are one.
+        :raises PluginNotInstalled, PluginUnavailable: a driver is not there, or does not work on this host.
+        :raises InvalidState: a container runs or is mounted, an image is mounted, somebody is at work on layers; or what was made
+            is not what it was made from.
+        :raises Unavailable: no space, and what drivers say. What was not moved by then is where it was, whole.
+        :raises Cancelled, DeadlineExceeded: by ``cancel``; likewise.
+        """
+        from .migration import migrate
+
+        return migrate(self._conman, to, source, dry_run=dry_run, progress=progress or (lambda step: None),
+                       cancel=cancel if cancel is not None else Cancel())
