@@ -70,7 +70,9 @@ PAGES = (
         Entry(f"{K}.system.service.System", "Conman.system"),
         *_modules("system.findings"),
         Entry(f"{K}.system.usage.Usage"), Entry(f"{K}.system.usage.Total"), Entry(f"{K}.system.usage.ImageUsage"),
-        Entry(f"{K}.system.usage.ContainerUsage"), Entry(f"{K}.system.prune.SystemPruneReport"))),
+        Entry(f"{K}.system.usage.ContainerUsage"), Entry(f"{K}.system.prune.SystemPruneReport"),
+        Entry(f"{K}.system.holders.Holder"), Entry(f"{K}.system.migration.MigrateReport"),
+        Entry(f"{K}.system.migration.MigrateStep"))),
     Page("errors", "Errors", "", _modules("errors")),
     Page("slots", "Slots: what a plugin is", "[plugins.md](../plugins.md) writes some.", (
         *_modules("slots", "slots.provider", "hookspecs"), Entry(f"{K}.hookimpl"), *_modules("record"))),
