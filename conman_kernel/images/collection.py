@@ -22,13 +22,18 @@ LOCK = 0
 
 
 def clear_dead(parts: Parts, cancel: Cancel) -> None:
-    """Finish what killed processes were doing. One query where there is nothing to do."""
+    """Finish what killed processes were doing. One query where there is nothing to do.
+
+    What cannot be finished now (its storage plugin is not installed any more) is told of, and holds nobody up.
+    """
     with parts.database.read() as db:
         found = leases.dead(db)
-    for interrupted in (True, False):  # a pull may well be tried again
-        ended = [lease for lease, purpose in found.items() if (purpose == "pull") is interrupted]
-        if ended:
-            release(parts, ended, cancel, interrupted=interrupted)
+    for lease, purpose in found.items():
+        try:
+            release(parts, [lease], cancel, interrupted=purpose == "pull")  # a pull may well be tried again
+        except ConmanError as error:
+            cancel.check()
+            parts.log.warning("what a killed command left cannot be cleared yet: %s", error.message)
 
 
 def release(parts: Parts, lease_ids: Collection[str], cancel: Cancel, *, interrupted: bool = False) -> None:

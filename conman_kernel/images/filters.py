@@ -63,7 +63,8 @@ def _yes_or_no(name: str, value: str, images: Images) -> Fits:
     if name == "dangling":
         return lambda image: (not image.names and not image.digests) is wanted
     if name == "containers":
-        return lambda image: bool(images.users(image.id)) is wanted
+        used = images.used()
+        return lambda image: (image.id in used) is wanted
     # No image is the hidden parent of another, and none lies in a store that is only read.
     return lambda image: not wanted
 

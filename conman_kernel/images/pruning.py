@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Mapping, Sequence
+from typing import TYPE_CHECKING, Collection, Mapping, Sequence
 
 from ..cancel import Cancel
 from ..errors import InvalidInput
@@ -44,18 +44,20 @@ def prune(images: Images, parts: Parts, *, all: bool, filters: Mapping[str, Sequ
     unknown = next((name for name in filters if name not in FILTERS), "")
     if unknown:
         raise InvalidInput(f"unknown filter {unknown!r}", hint="prune takes until and label")
+    from .collection import clear_dead, release
+
+    clear_dead(parts, cancel)
     wanted = {image.id for image in images.list(filters)}
     with parts.database.write() as db:
-        doomed = [image for image in _all(parts, db) if image.id in wanted and _may_go(db, image, all=all)]
-        items = _held(db, doomed)
+        kept = {*image_rows.used(db), *(row[0] for row in db.execute("SELECT image_id FROM image_mounts"))}
+        doomed = [image for image in _all(parts, db) if image.id in wanted - kept and (all or not image.names + image.digests)]
+        items = _held(db, {image.id for image in doomed})
         sizes = _sizes(db, items)
         for image in doomed:
             image_rows.remove_image(db, image.id)
         lease = leases.take(db, "prune", items) if doomed else ""
     if not lease:
         return PruneReport((), (), 0)
-    from .collection import release
-
     release(parts, [lease], cancel)
     with parts.database.read() as db:
         left = _sizes(db, items)
@@ -68,29 +70,15 @@ def _all(parts: Parts, db: sqlite3.Connection) -> list[ImageRecord]:
     return [image_of(row, parts.default_storage) for row in image_rows.every(db)]
 
 
-def _may_go(db: sqlite3.Connection, image: ImageRecord, *, all: bool) -> bool:
-    if not all and (image.names or image.digests):
-        return False
-    held = db.execute("SELECT 1 FROM image_mounts WHERE image_id = ?", (image.id,)).fetchone() is not None
-    return not held and not image_rows.users(db, image.id)
-
-
-def _held(db: sqlite3.Connection, doomed: Sequence[ImageRecord]) -> Items:
-    rows = [row for image in doomed for row in image_rows.layers_of(db, image.id)]
-    chains = list(dict.fromkeys(row.chain_id for row in rows))
-    copies = [copy for chain_id in chains for copy in image_rows.drivers_of(db, [chain_id])]
-    return Items(tuple(copies), (), tuple(dict.fromkeys(row.blob_digest for row in rows)))
+def _held(db: sqlite3.Connection, doomed: Collection[str]) -> Items:
+    rows = [row for row in db.execute("SELECT image_id, chain_id, blob_digest FROM image_layers") if row[0] in doomed]
+    chains = {row[1] for row in rows}
+    copies = [(row[0], row[1]) for row in db.execute("SELECT driver, chain_id FROM layers") if row[1] in chains]
+    return Items(tuple(copies), (), tuple(dict.fromkeys(row[2] for row in rows)))
 
 
 def _sizes(db: sqlite3.Connection, items: Items) -> dict[tuple[str, str], int]:
     """Bytes of those layers and blobs that have a row."""
-    found: dict[tuple[str, str], int] = {}
-    for driver, chain_id in items.layers:
-        row = db.execute("SELECT size FROM layers WHERE driver = ? AND chain_id = ?", (driver, chain_id)).fetchone()
-        if row is not None:
-            found[driver, chain_id] = row[0]
-    for digest in items.blobs:
-        row = db.execute("SELECT size FROM blobs WHERE digest = ?", (digest,)).fetchone()
-        if row is not None:
-            found["", digest] = row[0]
-    return found
+    wanted = {*items.layers, *(("", digest) for digest in items.blobs)}
+    rows = db.execute("SELECT driver, chain_id, size FROM layers UNION ALL SELECT '', digest, size FROM blobs")
+    return {(row[0], row[1]): row[2] for row in rows if (row[0], row[1]) in wanted}

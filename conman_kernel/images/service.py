@@ -146,6 +146,11 @@ class Images:
         with self._parts.database.read() as db:
             return tuple(image_rows.users(db, image_id))
 
+    def used(self) -> dict[str, int]:
+        """Ids of the images that containers were made from, each with their number. One query."""
+        with self._parts.database.read() as db:
+            return image_rows.used(db)
+
     def remove(self, name_or_id: str, *, force: bool = False, cancel: Cancel | None = None) -> RemoveReport:
         """Take a name away and, with the last one, the image and every layer that nothing else needs.
 
@@ -155,7 +160,10 @@ class Images:
         :raises NotFound: there is no such image.
         :raises InvalidState: containers use it, or an id has several names. ``exit_code`` is podman's 2 and 125.
         """
+        from .collection import clear_dead, release
+
         watch = cancel if cancel is not None else Cancel()
+        clear_dead(self._parts, watch)
         with self._parts.database.write() as db:
             row = find(db, name_or_id, self._parts)
             if row is None:
@@ -172,8 +180,6 @@ class Images:
             if holders:
                 raise _in_use(image, holders)
             lease = self._doom(db, image)
-        from .collection import release
-
         release(self._parts, [lease], watch)
         return RemoveReport(image.names or image.digests, (image.id,))
 

@@ -194,6 +194,11 @@ def users(db: sqlite3.Connection, image_id: str) -> list[tuple[str, str]]:
     return [(row[0], row[1]) for row in rows]
 
 
+def used(db: sqlite3.Connection) -> dict[str, int]:
+    """Ids of the images that containers were made from, and of how many."""
+    return {row[0]: row[1] for row in db.execute("SELECT image_id, count(*) FROM containers GROUP BY image_id")}
+
+
 def committed(db: sqlite3.Connection, driver: str, chain_ids: Sequence[str]) -> dict[str, int]:
     """Which of the layers a driver holds: chain id -> size."""
     rows = db.execute(f"SELECT chain_id, size FROM layers WHERE driver = ? AND chain_id IN ({_marks(chain_ids)})",

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Callable, Iterable
 
 from ..cancel import Cancel
 from ..errors import ConmanError, NotFound, Unavailable
-from ..images.collection import LOCK, clear_dead
+from ..images import leases
+from ..images.collection import LOCK, release
 from ..slots import STORAGE
 from ..slots.storage import KeyRequest
 from ..store import image_rows
@@ -47,7 +48,7 @@ class Repair:
             "mount-orphaned": lambda finding: tidy.unmount_orphan(conman, finding.subject, cancel),
             "container-folder": lambda finding: tidy.remove_folder(conman, finding.subject),
             "storage-unusable": self._clear, "snapshot-left": self._clear,
-            "row-dangling": lambda finding: tidy.drop_dangling(self._parts, finding.subject),
+            "row-dangling": lambda finding: tidy.drop_dangling(self._parts, finding.subject, cancel),
             "blob-altered": self._blob, "blob-missing": self._blob, "blob-unknown": self._unknown_blob,
             "partial-stale": lambda finding: tidy.drop_partial(self._parts, finding.subject),
             "layer-altered": self._altered, "layer-missing": self._layer, "image-incomplete": self._image,
@@ -81,7 +82,11 @@ class Repair:
             return read_rows(db)
 
     def _lease(self, finding: Finding) -> str:
-        clear_dead(self._parts, self._cancel)
+        with self._parts.database.read() as db:
+            dead = leases.dead(db)
+        if finding.subject not in dead:
+            return ""
+        release(self._parts, [finding.subject], self._cancel, interrupted=dead[finding.subject] == "pull")
         return "what it held and nobody needs was removed"
 
     def _stale(self, finding: Finding) -> str:

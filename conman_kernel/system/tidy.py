@@ -7,7 +7,9 @@ import os
 from typing import TYPE_CHECKING
 
 from ..cancel import Cancel
+from ..errors import NotFound
 from ..mounts import unmount
+from ..slots.storage import KeyRequest
 from ..support.trees import remove as remove_tree
 from .check_rows import DANGLING
 
@@ -30,8 +32,9 @@ def forget_mount(parts: Parts, image_id: str) -> str:
     return "forgotten"
 
 
-def drop_dangling(parts: Parts, subject: str) -> str:
-    """Remove a row that points nowhere. A layer without its parent stays while an image needs it: the parent comes again."""
+def drop_dangling(parts: Parts, subject: str, cancel: Cancel) -> str:
+    """Remove a row that points nowhere. A layer without its parent stays while an image needs it: the parent comes again, or
+    the row is corrected where the driver knows better."""
     table, _, name = subject.partition(" ")
     if table not in DANGLING:
         return ""
@@ -41,7 +44,23 @@ def drop_dangling(parts: Parts, subject: str) -> str:
             where += (" AND chain_id NOT IN (SELECT chain_id FROM image_layers) AND NOT EXISTS (SELECT 1 FROM containers c "
                       "WHERE c.image_chain_id = layers.chain_id)")
         changed = db.execute(f"DELETE FROM {table} WHERE {where} AND {column} = ?", (name,)).rowcount
-    return "removed" if changed else ""
+    if changed:
+        return "removed"
+    return _mend_parent(parts, name, cancel) if table == "layers" else ""
+
+
+def _mend_parent(parts: Parts, name: str, cancel: Cancel) -> str:
+    driver, _, chain_id = name.partition(" ")
+    try:
+        parent = parts.storage(driver).stat(KeyRequest(chain_id, cancel)).parent
+    except NotFound:
+        return ""  # a finding of its own
+    with parts.database.write() as db:
+        changed = db.execute(
+            "UPDATE layers SET parent = :parent WHERE driver = :driver AND chain_id = :chain AND parent IS NOT :parent AND "
+            "(:parent IS NULL OR EXISTS (SELECT 1 FROM layers p WHERE p.driver = :driver AND p.chain_id = :parent))",
+            {"driver": driver, "chain": chain_id, "parent": parent}).rowcount
+    return "corrected: the driver knows what it stands on" if changed else ""
 
 
 def drop_partial(parts: Parts, path: str) -> str:

@@ -94,9 +94,10 @@ def usage(conman: Conman, cancel: Cancel) -> Usage:
 
 
 def _images(conman: Conman) -> tuple[ImageUsage, ...]:
-    created = {image.id: image.created for image in conman.images.list()}
-    return tuple(ImageUsage(image.id, image.names, created.get(image.id, 0.0), image.size, image.shared, image.unique,
-                            len(conman.images.users(image.id))) for image in conman.images.tree().images)
+    listed, used = conman.images.list(), conman.images.used()
+    created = {image.id: image.created for image in listed}
+    return tuple(ImageUsage(image.id, image.names, created[image.id], image.size, image.shared, image.unique,
+                            used.get(image.id, 0)) for image in conman.images.tree(listed).images)
 
 
 def _containers(conman: Conman, cancel: Cancel) -> tuple[ContainerUsage, ...]:

@@ -61,6 +61,8 @@ class Action(Enum):
     """Send the content, then zeros without end, with no length announced."""
     STALL = "stall"
     """Send ``at`` bytes, then nothing until the client goes away."""
+    HOLD = "hold"
+    """Send ``at`` bytes, then nothing until :meth:`Registry.let_go`, then the rest."""
     SILENT = "silent"
     """Read the request and never answer until the client goes away."""
     DRIP = "drip"
@@ -180,6 +182,8 @@ class Registry:
         self._requests: list[Request] = []
         self._faults: list[tuple[Fault, int]] = []
         self._stop_read, self._stop_write = socket.socketpair()
+        self._go_read, self._go_write = socket.socketpair()
+        self._held = threading.Semaphore(0)
         self._tls = tls
         self._main: Server = Server(self, port, tls)
         self._other: Server | None = None
@@ -273,6 +277,21 @@ class Registry:
         with self.lock:
             self._faults.clear()
 
+    def wait_held(self, seconds: float = 30.0) -> None:
+        """Return when one more answer stands still at the byte of a :attr:`Action.HOLD`.
+
+        :raises TimeoutError: none came that far.
+        """
+        if not self._held.acquire(timeout=seconds):
+            raise TimeoutError("no answer was held")
+
+    def let_go(self) -> None:
+        """Let every answer that is held go on; later ones are held again."""
+        with self.lock:
+            self._go_write.close()
+            self._go_read.close()
+            self._go_read, self._go_write = socket.socketpair()
+
     def revoke_tokens(self) -> None:
         """Make every token given out so far worthless."""
         with self.lock:
@@ -286,7 +305,8 @@ class Registry:
         for server in (self._main, self._other):
             if server is not None:
                 server.stop()
-        self._stop_read.close()
+        for end in (self._stop_read, self._go_read, self._go_write):
+            end.close()
 
     def __enter__(self) -> Registry:
         return self
@@ -317,6 +337,21 @@ class Registry:
         poll.register(connection, select.POLLIN | select.POLLRDHUP)
         poll.register(self._stop_read, select.POLLIN)
         return bool(poll.poll(None if seconds is None else seconds * 1000))
+
+    def hold(self, connection: socket.socket) -> bool:
+        """For the server: wait until :meth:`let_go` (False), or until the client goes away or the registry closes (True)."""
+        import select
+
+        with self.lock:
+            go = self._go_read.dup()
+        self._held.release()
+        with go:
+            poll = select.poll()
+            poll.register(connection, select.POLLIN | select.POLLRDHUP)
+            poll.register(self._stop_read, select.POLLIN)
+            poll.register(go, select.POLLIN | select.POLLRDHUP)
+            ready = {fd for fd, _ in poll.poll()}
+            return go.fileno() not in ready
 
     def _repository(self, name: str) -> tuple[Repository, str]:
         path, _, last = name.rpartition("/")

@@ -213,6 +213,12 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             while fault.action is Action.ENDLESS:  # until the client ends the connection
                 self.connection.sendall(bytes(65536))
+        elif fault.action is Action.HOLD:
+            self._send(content, start, min(end, start + fault.at))
+            if registry.hold(self.connection):
+                self.close_connection = True
+            else:
+                self._send(content, min(end, start + fault.at), end)
         elif fault.action is Action.DRIP:
             step = max(1, fault.at)
             for at in range(start, end, step):

@@ -36,23 +36,23 @@ def _run(context: Context, values: Values) -> int:
     else:
         created = "Created" if human else "CreatedAt"
         out.write(table([("ID", "CREATED", "CREATED BY", "SIZE", "COMMENT"),
-                         *((row["ID"], row[created], row["CreatedBy"], row["Size"], row["Comment"]) for row in rows)]))
+                         *(tuple(str(row[name]) for name in ("ID", created, "CreatedBy", "Size", "Comment")) for row in rows)]))
     return 0
 
 
 def _document(step: HistoryEntry) -> dict[str, object]:
-    return {"id": step.id, "created": utc(step.created), "createdBy": step.created_by, "size": step.size,
-            "comment": step.comment, "tags": list(step.tags) or None}
+    return {"id": step.id, "created": utc(step.created), "CreatedBy": step.created_by, "size": step.size,
+            "comment": step.comment, "tags": list(step.tags) or None, "Created": utc(step.created)}
 
 
-def _row(step: HistoryEntry, now: float, *, whole: bool, human: bool) -> dict[str, str]:
+def _row(step: HistoryEntry, now: float, *, whole: bool, human: bool) -> dict[str, object]:
     command = " ".join(step.created_by.split())
     if not whole and len(command) > _WIDTH + 3:
         command = command[:_WIDTH] + "..."
     since = ago(step.created, now)
     return {"ID": step.id if whole else step.id[:12], "Created": since, "CreatedSince": since, "CreatedAt": utc(step.created),
             "CreatedBy": command, "Size": size(step.size) if human else str(step.size), "Comment": step.comment,
-            "Tags": ", ".join(step.tags)}
+            "Tags": list(step.tags)}
 
 
 VERB = Verb(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Sequence
 
-from ...errors import InvalidInput
 from ...record import Record
 from .. import out
 from ..context import Context
@@ -34,8 +33,6 @@ class _Line(Record):
 
 
 def _run(context: Context, values: Values) -> int:
-    if values.flag("quiet") and values.given("format") and not wants_json(values.text("format")):
-        raise InvalidInput("quiet and format are mutually exclusive")
     conman = context.conman()
     lines = _lines(_filtered(conman, values))
     out.write(_text(conman, _sorted(lines, values.text("sort")), values))

@@ -39,7 +39,8 @@ def _run(context: Context, values: Values) -> int:
         else:
             out.write("".join(f"Untagged: {tag}\n" for tag in report.untagged))
             out.write("".join(f"Deleted: {id}\n" for id in report.deleted))
-    return 0 if not codes else codes.pop() if len(codes) == 1 else 125
+    # As podman: that a container uses one says more than that another is not here.
+    return 0 if not codes else 2 if codes <= {1, 2} and 2 in codes else codes.pop() if len(codes) == 1 else 125
 
 
 def _remove(context: Context, name: str, *, force: bool, every_name: bool) -> RemoveReport:

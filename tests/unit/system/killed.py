@@ -1,6 +1,7 @@
-"""A process that works on a store and kills itself at its N-th change of the disk: ``killed.py FOLDER DRIVER N [repair]``.
+"""A process that works on a store and kills itself at its N-th change of the disk or index: ``killed.py FOLDER DRIVER N [WORK]``.
 
-Ends with 0 where it got to the end of its work before that.
+A change of the index counts twice: before it is committed, and after. Ends with 0, and the number of changes on standard output,
+where it got to the end of its work before that.
 """
 
 from __future__ import annotations
@@ -9,8 +10,12 @@ import importlib.util
 import os
 import signal
 import sys
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Callable, Iterator
+
+from conman_kernel.store.index import Index
+from conman_kernel.store.sqlite import sqlite3
 
 if TYPE_CHECKING:
     from .conftest import Store
@@ -31,19 +36,29 @@ def main() -> None:
     store = parts.Store(folder, driver, shelf)
     count = 0
 
-    def watch(event: str, arguments: tuple[object, ...]) -> None:
+    def tick() -> None:
         nonlocal count
+        count += 1
+        if count == limit:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def watch(event: str, arguments: tuple[object, ...]) -> None:
         writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
         if event in CHANGES or writes:
-            count += 1
-            if count == limit:
-                os.kill(os.getpid(), signal.SIGKILL)
+            tick()
 
+    plain = Index.write
+
+    @contextmanager
+    def write(self: Index) -> Iterator[sqlite3.Connection]:
+        with plain(self) as db:
+            yield db
+            tick()
+        tick()
+
+    Index.write = write  # type: ignore[method-assign]
     sys.addaudithook(watch)
-    if sys.argv[4:] == ["repair"]:
-        store.system.check(repair=True, verify_layers=True, max_age=0.0)
-    else:
-        _work(store)
+    WORK[sys.argv[4] if sys.argv[4:] else "work"](store)
     sys.stdout.write(str(count))
 
 
@@ -57,6 +72,20 @@ def _work(store: Store) -> None:
     store.containers.get("box").remove()
     store.images.prune()
     store.system.prune(all=True)
+
+
+WORK: dict[str, Callable[[Store], object]] = {
+    "work": _work,
+    "repair": lambda store: store.system.check(repair=True, verify_layers=True, max_age=0.0),
+    "pull": lambda store: store.pull("half"),
+    "rmi": lambda store: store.images.remove("one"),
+    "tag": lambda store: store.images.tag("one", "second", "third"),
+    "untag": lambda store: store.images.untag("one"),
+    "image-prune": lambda store: store.images.prune(all=True),
+    "system-prune": lambda store: store.system.prune(all=True),
+    "df": lambda store: store.system.df(),
+    "check": lambda store: store.system.check(),
+}
 
 
 if __name__ == "__main__":

@@ -145,6 +145,40 @@ def lost_image_mount(store):
     store.change("INSERT INTO image_mounts VALUES (?, ?, 'gone', 1)", store.images.get("one").id, store.driver_name)
 
 
+def sqlite_index(store):
+    """One of SQLite's own indexes has an entry less than its table."""
+    with store.images.parts.database.write() as db:
+        page = db.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'image_layers_blob'").fetchone()[0]
+        size = db.execute("PRAGMA page_size").fetchone()[0]
+        db.execute("COMMIT")
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        db.execute("BEGIN IMMEDIATE")
+    store.close()
+    with open(store.layout.index, "r+b") as stream:
+        stream.seek((page - 1) * size + 3)  # a b-tree page's number of cells, SQLite file format 1.6
+        count = int.from_bytes(stream.read(2), "big")
+        stream.seek((page - 1) * size + 3)
+        stream.write((count - 1).to_bytes(2, "big"))
+
+
+def containers_layer(store):
+    """The row of the layer that a container stands on, and nothing else."""
+    store.change("DELETE FROM layers WHERE chain_id = ?", store.images.get("one").top_chain_id)
+
+
+def dangling_layer(store):
+    store.change("UPDATE layers SET parent = 'sha256:' || ? WHERE chain_id = ?", "e" * 64, store.images.get("other").top_chain_id)
+
+
+def dangling_lease_item(store):
+    with store.images.parts.database.write() as db:
+        db.execute("COMMIT")
+        db.execute("PRAGMA foreign_keys=OFF")
+        db.execute("INSERT INTO lease_items VALUES ('nobody', 'blob', ?)", ("sha256:" + "9" * 64,))
+        db.execute("PRAGMA foreign_keys=ON")
+        db.execute("BEGIN IMMEDIATE")
+
+
 DAMAGE: list[tuple[Callable, str]] = [
     (altered_blob, "blob-altered"), (cut_blob, "blob-altered"), (missing_blob, "blob-missing"), (unknown_blob, "blob-unknown"),
     (strange_blob, "blob-unknown"), (unnoted_blob, "blob-unknown"), (missing_top, "layer-missing"),
@@ -153,7 +187,8 @@ DAMAGE: list[tuple[Callable, str]] = [
     (unknown_layer, "snapshot-unknown"), (forgotten_layer, "image-incomplete"), (unused_layer, "layer-unused"),
     (dangling_name, "row-dangling"), (wrong_top, "image-incomplete"), (dead_lease, "lease-dead"),
     (stale_partial, "partial-stale"), (orphaned_folders, "container-folder"), (dead_creating, "container-stale"),
-    (lost_image_mount, "image-mount"),
+    (lost_image_mount, "image-mount"), (sqlite_index, "index-damaged"), (containers_layer, "container-layer"),
+    (dangling_lease_item, "row-dangling"), (dangling_layer, "row-dangling"),
 ]
 
 
@@ -305,3 +340,29 @@ def test_young_partial_content_is_no_finding(store):
     path.write_bytes(b"part")
     assert store.system.check().findings == ()
     assert store.kinds() == ["partial-stale"]
+
+
+def test_a_layer_whose_blob_is_damaged_cannot_be_verified_until_it_is_fetched(store):
+    store.pull("one")
+    altered_blob(store)
+    report = store.system.check(verify_layers=True)
+    assert [finding.kind for finding in report.findings] == ["blob-altered", "layer-unverified"] and report.verified == 2
+    repaired = store.system.check(verify_layers=True, repair=True)
+    assert repaired.remaining == () and store.kinds(verify_layers=True) == []
+
+
+def test_what_a_killed_command_left_with_a_driver_that_is_gone_holds_nobody_up(store, capfd):
+    """It is told of, and stays a finding; whatever else is dead is cleared."""
+    dead_lease(store)
+    with store.images.parts.database.write() as db:
+        leases.take(db, "pull", Items(layers=(("gone-storage", "sha256:" + "7" * 64),)), "ab" * 8)
+        db.execute("UPDATE leases SET boot_id = 'another'")
+        db.execute("INSERT INTO layers VALUES (?, 'gone-storage', NULL, 'x', 1, 1)", ("sha256:" + "7" * 64,))
+    image = store.pull("one")
+    assert store.tree(image.top_chain_id)
+    assert "cannot be cleared yet: no plugin gone-storage" in capfd.readouterr().err
+    assert store.rows("SELECT id FROM leases") == [("ab" * 8,)]
+    store.images.prune(all=True)
+    assert "lease-dead" in store.kinds()
+    failed = [one.failed for one in store.system.check(repair=True).repaired if one.finding.kind == "lease-dead"]
+    assert failed and "gone-storage" in failed[0]

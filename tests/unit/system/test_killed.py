@@ -86,6 +86,47 @@ def test_a_repair_that_is_killed_is_gone_on_with(scratch: Path, shelf: Shelf, dr
             store.close()
 
 
+@pytest.mark.parametrize("driver", ["overlay-storage", "vfs-storage"])
+@pytest.mark.parametrize("verb", ["pull", "rmi", "tag", "untag", "image-prune", "system-prune", "df", "check"])
+def test_each_verb_killed_at_every_change(scratch: Path, shelf: Shelf, driver: str, verb: str) -> None:
+    """Two images that share layers, and a third with a container: the third is never touched, and no repair is needed.
+
+    The changes are the kernel's and the driver's; with plain copies, of which there are many more, every fourth is tried.
+    """
+    made = scratch / "made"
+    store = Store(made, driver, shelf)
+    for name in ("one", "two", "low"):
+        store.pull(name)
+    store.create("low", "holder")
+    kept = store.tree(store.images.get("low").top_chain_id)
+    store.close()
+    stride = 1 if driver == "overlay-storage" else 4
+    limit, status = 1 - stride, -signal.SIGKILL
+    while status == -signal.SIGKILL:
+        limit += stride
+        folder = scratch / "now"
+        subprocess.run(["cp", "-a", str(made), str(folder)], check=True)
+        done = run(folder, driver, limit, verb)
+        status = done.returncode
+        assert status in (0, -signal.SIGKILL), done.stderr
+        store = Store(folder, driver, shelf)
+        try:
+            assert set(store.kinds()) <= EXPECTED, f"killed at {limit}"
+            assert verb == "system-prune" or store.containers.get("holder").name == "holder"
+            assert store.system.df().totals
+            assert all(store.tree(image.top_chain_id) for image in store.images.list())
+            store.pull("one")
+            store.pull("low")
+            store.images.prune()
+            assert set(store.kinds()) <= {"partial-stale"}, f"killed at {limit}"  # a pull goes on from there
+            assert store.tree(store.images.get("low").top_chain_id) == kept
+            assert store.rows("SELECT * FROM leases") == []
+        finally:
+            store.close()
+        shutil.rmtree(folder)
+    assert limit > {"df": 0, "check": 0, "tag": 2, "untag": 2}.get(verb, 8)
+
+
 def _usable(store: Store, when: str) -> None:
     """What is here is whole; and without any repair the next commands work and leave a sound store."""
     for image in store.images.list():

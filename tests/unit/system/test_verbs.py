@@ -54,6 +54,9 @@ def test_history(conman):
     assert conman("history", "--human=false", "--format", "{{.Size}} {{.CreatedAt}}", "one").stdout.splitlines()[0] == (
         "10240 2020-09-13T12:26:40Z")
     assert conman("image", "history", "-q", "one").stdout.splitlines()[1:] == ["<missing>", "<missing>"]
+    assert conman("history", "--format", "{{.Tags}}", "one").stdout.splitlines() == [f"[{HOST}/one:latest]", "[]", "[]"]
+    first = json.loads(conman("history", "--format", "json", "one").stdout)[0]
+    assert first["CreatedBy"] == "layer 2" and first["Created"] == first["created"] == "2020-09-13T12:26:40Z"
     assert [step["size"] for step in json.loads(conman("history", "--format", "json", "one").stdout)] == [10240] * 3
 
 
@@ -70,6 +73,20 @@ def test_images_tells_what_is_shared(conman):
     assert lines.splitlines() == [f"{HOST}/one 20.5 kB 10.2 kB", f"{HOST}/two 20.5 kB 10.2 kB"]
     assert {row["SharedSize"] for row in json.loads(conman("images", "--format", "json").stdout)} == {20480}
     assert conman("images", "-q", "--filter", "label!=kind").stdout == ""
+
+
+def test_quiet_goes_before_a_template(conman):
+    assert len(conman("images", "-q", "--format", "{{.Tag}}").stdout.splitlines()[0]) == 12
+
+
+def test_codes_of_rmi(conman, store):
+    store.create("one", "box")
+    assert conman("rmi", "nope").returncode == 1
+    assert conman("rmi", "one").returncode == conman("rmi", "nope", "one").returncode == conman("rmi", "one", "nope").returncode == 2
+    assert conman("rmi", "nope", "UPPER").returncode == 125
+    assert conman("rmi", "--force", "nope").returncode == 0
+    done = conman("rmi", "--force", "one", "two")
+    assert done.returncode == 0 and done.stdout.count("Deleted: ") == 2 and store.containers.list(all=True) == []
 
 
 def test_df(conman, store):
