@@ -170,3 +170,25 @@ def test_a_system_prune(store):
     assert store.system.prune(all=True).images.untagged == (ONE,)
     assert [total[1:] for total in store.system.df().totals] == [(0, 0, 0, 0)] * 5
     assert store.kinds() == []
+
+
+def test_sizes_are_those_of_the_disk(store):
+    """What a container wrote, kept blobs and partial downloads are measured as du(1) does; layers as large as their archives."""
+    import os
+    import subprocess
+
+    store.pull("one")
+    id = store.create("one", "box")
+    before = {total.kind: total.size for total in store.system.df().totals}
+    folder = store.layer_folder(id)
+    (folder / "written").write_bytes(os.urandom(1_000_000))
+    partial = Path(store.layout.ingest) / ("sha256-" + "c" * 64)
+    partial.write_bytes(b"p" * 50_000)
+    after = {total.kind: total.size for total in store.system.df().totals}
+    on_disk = int(subprocess.run(["du", "-s", "--block-size=1", str(folder)], capture_output=True, check=True, text=True).stdout.split()[0])
+    blobs = Path(store.layout.blobs) / "sha256"
+    assert after["Blobs"] == sum(path.stat().st_size for path in blobs.iterdir())
+    assert after["Partial Content"] == 50_000 and after["Images"] == before["Images"]
+    assert abs(after["Containers"] - before["Containers"] - 1_000_000) < 8192
+    assert abs(after["Containers"] - on_disk) <= 65536, "folders are counted by du as well"
+    assert store.system.df().containers[0].size == after["Containers"]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from typing import Callable
 
 import pytest
 
+from conman_kernel import Conman
 from conman_kernel.errors import ConmanError, InvalidState, NotFound
+from conman_kernel.images.service import Images
 
 NAMES = ("one", "two", "low", "half", "other")
 STEPS = 60
@@ -16,17 +19,20 @@ STEPS = 60
 class Model:
     """What should be there: names of images by image, containers by name."""
 
-    def __init__(self, store, seed: int) -> None:
+    def __init__(self, store, archives: Images, folder: Path, seed: int) -> None:
         self.store = store
         self.chance = random.Random(seed)
         self.trees: dict[str, object] = {}
         self.names: dict[str, str] = {}
         self.containers: dict[str, str] = {}
         self.count = 0
+        self.folder = folder
+        self.archives = archives
 
     def step(self) -> str:
         actions: list[Callable[[], str]] = [self.pull] * 5 + [self.create] * 3 + [self.tag] * 2 + [
-            self.untag, self.remove, self.remove, self.remove_by_id, self.remove_container, self.prune, self.collect]
+            self.untag, self.remove, self.remove, self.remove_by_id, self.remove_container, self.prune, self.collect,
+            self.save_and_load, self.system_prune, self.repair]
         return self.chance.choice(actions)()
 
     def pull(self) -> str:
@@ -105,6 +111,31 @@ class Model:
         self.names = {name: image for name, image in self.names.items() if image not in report.deleted}
         return f"prune all={everything}"
 
+    def save_and_load(self) -> str:
+        """Through a layout beside the store, under a new name, as an image that was made here would come in."""
+        if not self.names:
+            return "no save"
+        image, name = self.chance.choice(sorted(self.names.values())), f"localhost/made{self.chance.randrange(3)}:latest"
+        where = f"oci:{self.folder}/{self.count}-{self.chance.randrange(10**9)}:{name}"
+        self.archives.save([image], where)
+        (loaded,) = self.archives.load(where)
+        assert loaded.image.id == image and name in loaded.image.names
+        self.names[name] = image
+        return f"save and load {image[:6]} {name}"
+
+    def system_prune(self) -> str:
+        everything = self.chance.random() < 0.3
+        report = self.store.system.prune(all=everything)
+        assert len(report.containers) == len(self.containers)
+        self.containers = {}
+        self.names = {name: image for name, image in self.names.items() if image not in report.images.deleted}
+        assert not (everything and self.names)
+        return f"system prune all={everything}"
+
+    def repair(self) -> str:
+        assert self.store.system.check(repair=True, max_age=0.0).findings == ()
+        return "repair"
+
     def collect(self) -> str:
         self.store.images.collect()
         return "collect"
@@ -115,13 +146,26 @@ class Model:
         known = {name: image.id for image in here.values() for name in image.names}
         assert known == self.names
         assert set(self.names.values()) | set(self.containers.values()) <= set(here)
+        layers = {chain_id for image in here.values() for chain_id in image.layers}
+        assert {row[0] for row in self.store.rows("SELECT chain_id FROM layers")} == layers, "none is missing, none is left"
+        needed = {row[0] for row in self.store.rows("SELECT blob_digest FROM image_layers")}
+        assert {row[0] for row in self.store.rows("SELECT digest FROM blobs")} == needed
+        assert self.store.rows("SELECT id FROM leases") == []
         for id, image in here.items():
             assert self.store.tree(image.top_chain_id) == self.trees[id]
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_nothing_ever_breaks_another(store, seed):
-    model = Model(store, seed)
+def test_nothing_ever_breaks_another(store, scratch, seed):
+    plain = Conman(root=store.layout.root, run_root=store.layout.run_root, environ={},
+                   overrides={"storage.driver": store.driver_name, "runtime.name": "runc-runtime"})
+    try:
+        every_step(store, Model(store, plain.images, scratch / "archives", seed))
+    finally:
+        plain.close()
+
+
+def every_step(store, model: Model) -> None:
     done: list[str] = []
     for _ in range(STEPS):
         done.append(model.step())
