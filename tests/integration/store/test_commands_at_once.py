@@ -12,8 +12,8 @@ from conman_kernel.testing.registry import Action, Fault
 
 from .conftest import finish, sound
 
-ROUNDS = 6
-STANDSTILLS = [(number, at) for number in range(3) for at in (0, 100_000)]
+ROUNDS = 4
+STANDSTILLS = [(0, 100_000), (1, 0), (2, 100_000)]
 """Which layer's download stands still, and at which byte; busybox is larger, the other two hold 200 kB."""
 
 
@@ -61,7 +61,7 @@ OTHERS = {
 @pytest.mark.parametrize("other", OTHERS)
 def test_a_pull_keeps_what_it_needs_while(command, shop, held, other):
     """``one`` is there, ``two`` shares two layers with it: what becomes of ``one`` while ``two`` is under way, ``two`` runs."""
-    for at in (0, 50_000, 199_000):
+    for at in (0, 199_000):
         command.ok("pull", "-q", shop.name("one"))
         pull = held("two", 2, at)
         done = command(*OTHERS[other])
