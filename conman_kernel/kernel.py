@@ -144,7 +144,7 @@ class Conman:
         from .containers.service import Containers
 
         self._context = Context(config=self.config, layout=self.layout, index=self._index, locks=self._locks,
-                                plugins=self.plugins, log=self.log)
+                                plugins=self.plugins, log=self.log, writable=lambda: self.images.writable)
         if self._shim is not None:
             self._context.adopt_shim(self._shim)
             self._shim = None

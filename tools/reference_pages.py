@@ -60,6 +60,9 @@ PAGES = (
         Entry(f"{K}.Container", "Containers.create, .get, .list and others"),
         Entry(f"{K}.ContainerOptions"), Entry(f"{K}.MountOption"), Entry(f"{K}.Device"), Entry(f"{K}.Ulimit"),
         Entry(f"{K}.containers.create.ImageLike"), Entry(f"{K}.RunResult"), Entry(f"{K}.RunOutcome"), Entry(f"{K}.Streams"),
+        Entry(f"{K}.containers.instance.MountPoint", "Container.mount"),
+        Entry(f"{K}.containers.writable.NewImage", "Container.commit"), Entry(f"{K}.worker.jobs.Change"),
+        Entry(f"{K}.worker.jobs.PackResult"),
         Entry(f"{K}.containers.logs.LogEntry"), Entry(f"{K}.containers.logs.LogReader", "Container.log_reader"))),
     Page("sessions", "Sessions", "Connections to the standard streams of processes: [sessions.md](../sessions.md).", (
         Entry(f"{K}.containers.session.SocketSession", "Container.session, ExecSession.session and others"),
@@ -82,8 +85,8 @@ PAGES = (
     Page("slot-attach", "Slot: attach", "", _modules("slots.attach")),
     Page("oci", "OCI documents", "Functions on references, digests and documents: no input, no output.", _modules(
         "oci.reference", "oci.digest", "oci.descriptor", "oci.platform", "oci.media_types", "oci.manifest", "oci.docker_manifest",
-        "oci.image_config",
-        "oci.documents")),
+        "oci.image_config", "oci.documents", "oci.instructions", "oci.recipe")
+        + (Entry(f"{K}.oci.recipe.Format"),)),
     Page("support-storage", "Support for storage drivers", "", _modules(
         "support", "support.snapshots", "support.snapshot_form", "support.snapshot_records", "support.trees", "support.copying",
         "support.filesystems", "support.syncing")),
@@ -112,7 +115,8 @@ INTERNAL = (
 """Modules whose classes occur in signatures of public ones for the kernel's own layers only."""
 
 HIDDEN = {
-    f"{K}.images.service.Images.parts": "for the services beside and above it",
+    f"{K}.images.shown.Shown.parts": "for the services beside and above it",
+    f"{K}.images.shown.Shown.writable": "for the services beside and above it",
     f"{K}.containers.service.Containers.context": "for the kernel's own further layers",
     f"{K}.containers.described.Described.row": "the index's record, as the kernel passes it on",
     f"{K}.kernel.Conman.adopt_shim": "the command line's early start",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Callable
 
 from ..config import Config
 from ..oci.runtime.request import HostFacts
@@ -21,21 +21,27 @@ if TYPE_CHECKING:
     from ..slots.attach import Attach
     from ..slots.provider import Log
     from ..slots.storage import StorageDriver
+    from .writable import Writable
 
 _BOOT = ("import sys; end = 2 + int(sys.argv[1]); sys.path[:] = sys.argv[2:end]; "
          "from conman_kernel.cleanup import main; main(sys.argv[end:])")
 
 
 class Context:
-    """The shared means of one :class:`~conman_kernel.Conman`. Holds no state of any container."""
+    """The shared means of one :class:`~conman_kernel.Conman`. Holds no state of any container.
 
-    def __init__(self, *, config: Config, layout: Layout, index: Index, locks: Locks, plugins: Plugins, log: Log) -> None:
+    :param writable: the store's side of containers as writable instances; asked for on first need.
+    """
+
+    def __init__(self, *, config: Config, layout: Layout, index: Index, locks: Locks, plugins: Plugins, log: Log,
+                 writable: Callable[[], Writable]) -> None:
         self.config = config
         self.layout = layout
         self.index = index
         self.locks = locks
         self.plugins = plugins
         self.log = log
+        self.writable = writable
         self._facts: HostFacts | None = None
         self._clients: dict[str, RuntimeClient] = {}
         self._shim: Shim | None = None

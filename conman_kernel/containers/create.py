@@ -45,11 +45,12 @@ class ImageLike(Protocol):
 
 
 def create(context: Context, image: ImageLike, chain_id: str, options: ContainerOptions, *, storage: str, runtime: str,
-           to_start: bool, cancel: Cancel) -> ContainerRow:
+           to_start: bool, cancel: Cancel, runnable: bool = True) -> ContainerRow:
     """Make a container: its row, its id file, its writable snapshot.
 
     :param chain_id: the committed snapshot of ``storage`` that holds the image's tree; "" for an image without layers.
     :param to_start: the caller starts it next (``run``): until then it is nobody else's, and goes with this process.
+    :param runnable: refuse what has nothing to run.
     :raises AlreadyExists: the name, or the ``cidfile``, is taken.
     :raises InvalidInput, Unavailable: the options cannot work here; nothing was made.
     """
@@ -61,7 +62,7 @@ def create(context: Context, image: ImageLike, chain_id: str, options: Container
     check_options(options, context.facts)
     _check_namespaces(context, options)
     _check_sources(options)
-    if not (options.command or options.entrypoint or parts.entrypoint or parts.cmd):
+    if runnable and not (options.command or options.entrypoint or parts.entrypoint or parts.cmd):
         raise InvalidInput("no command or entrypoint provided, and no CMD or ENTRYPOINT from image "
                            f"{image_name(image)}: nothing to run")
     if options.name:

@@ -120,7 +120,7 @@ class Described:
 
     @property
     def command(self) -> tuple[str, ...]:
-        """The whole command line, entrypoint included."""
-        from ..oci.runtime.process import process_args
+        """The whole command line, entrypoint included; empty where there is nothing to run."""
+        from ..oci.runtime.process import command_line
 
-        return tuple(process_args(self.options, self._row.image_parts()))
+        return tuple(command_line(self.options, self._row.image_parts()))

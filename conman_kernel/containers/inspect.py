@@ -6,7 +6,7 @@ from typing import Mapping
 
 from ..oci.runtime.capabilities import capability_sets
 from ..oci.runtime.options import ContainerOptions
-from ..oci.runtime.process import process_args, process_env, working_dir
+from ..oci.runtime.process import command_line, process_env, working_dir
 from ..oci.runtime.request import SpecRequest, User
 from ..times import rfc3339
 from . import cgroups, rootfs, stop
@@ -24,11 +24,11 @@ def inspect_document(context: Context, row: ContainerRow) -> dict[str, object]:
     """
     options = with_defaults(context, row.parsed_options())
     parts = row.image_parts()
-    args = process_args(options, parts)
+    args = command_line(options, parts)
     run = context.layout.container_run(row.id)
     running = row.state in RUNNING
     return {
-        "Id": row.id, "Created": rfc3339(row.created), "Path": args[0], "Args": args[1:],
+        "Id": row.id, "Created": rfc3339(row.created), "Path": args[0] if args else "", "Args": args[1:],
         "State": _state(context, row),
         "Image": row.image_id, "ImageName": row.image_name, "Rootfs": "",
         "ResolvConfPath": f"{run}/resolv.conf" if running else "", "HostnamePath": f"{run}/hostname" if running else "",

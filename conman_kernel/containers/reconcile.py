@@ -56,6 +56,8 @@ def upheld(context: Context, row: ContainerRow, boot: str) -> bool:
         return False
     if alive(row.owner_pid, row.owner_start):
         return True
+    if row.state == "paused" and row.owner_pid:
+        return False  # whoever paused it was to resume it, and was killed
     if row.state in ("running", "paused", "starting"):
         # The shim turns into the clean-up command, under the same pid.
         return shim_alive(context, row) or alive(row.shim_pid, row.shim_start)
@@ -69,8 +71,14 @@ def _settle(context: Context, row: ContainerRow, boot: str) -> None:
         return
     from .cleanup import finish, remove, stop_leftovers
     from .create import discard
+    from .state import is_running
 
     cancel = Cancel(30.0)
+    if now.state == "paused" and is_running(context, now):
+        from .still import resume
+
+        resume(context, now, cancel)
+        return
     if now.state == "creating":
         discard(context, now)
     elif now.state == "removing":

@@ -45,16 +45,19 @@ class Containers:
         """What this service works with; for the kernel's own further layers."""
         return self._context
 
-    def create(self, image: ImageLike | str, options: ContainerOptions | None = None, *,
+    def create(self, image: ImageLike | str, options: ContainerOptions | None = None, *, runnable: bool = False,
                cancel: Cancel | None = None) -> Container:
-        """Make a container without starting it.
+        """Make a container without starting it. Without a command, and with an image that names none, it is a writable
+        instance of the image all the same: to be mounted, compared, exported and committed; to start it fails.
 
         :param image: what :meth:`.Images.pull` returned, or the name or id of an image that is here.
+        :param runnable: refuse what has nothing to run, as ``conman create`` does.
         :raises NotFound: there is no such image.
         :raises AlreadyExists: the name or the ``cidfile`` is taken.
         :raises InvalidInput, Unavailable: the options cannot work here. Nothing was made.
         """
-        return self._noun(self._create(image, options or ContainerOptions(), cancel or Cancel(), to_start=False))
+        return self._noun(self._create(image, options or ContainerOptions(), cancel or Cancel(), to_start=False,
+                                       runnable=runnable))
 
     def run(self, image: ImageLike | str, command: Sequence[str] | None = None, *, options: ContainerOptions | None = None,
             stdin: Source = b"", stdout: Sink = None, stderr: Sink = None, cancel: Cancel | None = None) -> RunResult:
@@ -189,13 +192,14 @@ class Containers:
             stop_leftovers(self._context, now, Cancel(30.0))
             finish(self._context, now, Cancel())
 
-    def _create(self, image: ImageLike | str, options: ContainerOptions, cancel: Cancel, *, to_start: bool) -> ContainerRow:
+    def _create(self, image: ImageLike | str, options: ContainerOptions, cancel: Cancel, *, to_start: bool,
+                runnable: bool = True) -> ContainerRow:
         from .create import create
 
         self._settle()
         placed, chain_id, storage = self._place(image, cancel)
         return create(self._context, placed, chain_id, options, storage=storage,
-                      runtime=self._context.config.text("runtime.name"), to_start=to_start, cancel=cancel)
+                      runtime=self._context.config.text("runtime.name"), to_start=to_start, cancel=cancel, runnable=runnable)
 
     def _or_removed(self, row: ContainerRow, work: Callable[[], T]) -> T:
         """Do the work; a container that never started because of a failure goes again, for nobody could use it."""

@@ -10,6 +10,7 @@ from ..slots.provider import AS_CONFIGURED, Access
 from .records import ImageRecord, Progress, RemoveReport
 
 if TYPE_CHECKING:
+    from ..worker.jobs import Change
     from .history import HistoryEntry
     from .instances import Mounted
     from .service import Images
@@ -113,7 +114,7 @@ class Image:
     def mount(self, *, cancel: Cancel | None = None) -> Mounted:
         """Its root file system, read-only, for the length of a ``with`` block: ``with image.mount() as path:``.
 
-        Errors as :meth:`.service.Images.mount`.
+        Errors as :meth:`.shown.Shown.mount`.
         """
         return self._images.mount(self, cancel=cancel)
 
@@ -131,6 +132,13 @@ class Image:
     def history(self) -> tuple[HistoryEntry, ...]:
         """How it was made, the latest step first."""
         return self._images.history(self)
+
+    def diff(self, other: Image | str | None = None, *, cancel: Cancel | None = None) -> tuple[Change, ...]:
+        """What it has that another has not, and the other way. Errors as :meth:`.shown.Shown.diff`.
+
+        :param other: None: the image without its topmost layer.
+        """
+        return self._images.diff(self, other, cancel=cancel)
 
     def inspect(self) -> dict[str, object]:
         """As ``podman image inspect`` shows it, JSON-ready."""

@@ -33,11 +33,16 @@ def take(db: sqlite3.Connection, purpose: str, items: Items, lease: str = "") ->
     pid = os.getpid()
     db.execute("INSERT INTO leases (id, pid, pid_start, boot_id, created, purpose) VALUES (?,?,?,?,?,?)",
                (lease, pid, start_time(pid), boot_id(), time.time(), purpose))
+    add(db, lease, items)
+    return lease
+
+
+def add(db: sqlite3.Connection, lease: str, items: Items) -> None:
+    """Let a lease of this process hold more."""
     rows = [(lease, "layer", " ".join(layer)) for layer in items.layers]
     rows += [(lease, "snapshot", " ".join(snapshot)) for snapshot in items.snapshots]
     rows += [(lease, "blob", blob) for blob in items.blobs]
     db.executemany("INSERT OR IGNORE INTO lease_items (lease_id, kind, item) VALUES (?,?,?)", rows)
-    return lease
 
 
 def new_id() -> str:

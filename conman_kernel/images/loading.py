@@ -54,7 +54,7 @@ def load(images: Images, parts: Parts, source: str, *, progress: Callable[[Progr
         return _all(images, parts, parse(source), progress, cancel)
     if colon and rest.startswith("//"):
         raise InvalidInput(f"{source} is not on this machine", hint="conman pull brings images from registries")
-    fd = _opened(source, parts, cancel)
+    fd = opened(source, parts, cancel)
     place = source if stat.S_ISDIR(os.fstat(fd).st_mode) else f"/proc/self/fd/{fd}"
     try:
         found = _kind(place, fd, parts, cancel)
@@ -124,7 +124,7 @@ def _kind(place: str, fd: int, parts: Parts, cancel: Cancel) -> Reference:
                        hint="conman import makes an image of a root file system")
 
 
-def _opened(source: str, parts: Parts, cancel: Cancel) -> int:
+def opened(source: str, parts: Parts, cancel: Cancel) -> int:
     """A descriptor of what is to be read; what cannot seek is written into an unnamed file of the store first."""
     try:
         if source.startswith(("/dev/fd/", "/proc/self/fd/")):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Callable, Literal, Mapping, Sequence
 
 from ..cancel import Cancel
-from ..errors import ConmanError, InvalidState, NotFound, Unavailable
-from ..oci.platform import Platform, matches, parse_platform
+from ..errors import ConmanError, InvalidState, Unavailable
+from ..oci.platform import parse_platform
 from ..oci.reference import parse
 from ..slots.provider import AS_CONFIGURED, Access
 from ..store import image_rows
@@ -15,13 +15,12 @@ from . import leases
 from .image import Image
 from .leases import Items
 from .lookup import by_id, find, names_of
-from .parts import Parts
 from .records import ImageRecord, Progress, RemoveReport, image_of
+from .shown import Shown, known, unknown
 
 if TYPE_CHECKING:
     from .copying import CopyReport, ManifestFormat
     from .history import HistoryEntry
-    from .instances import Mounted
     from .loading import Loaded
     from .pruning import PruneReport
     from .tree import ImageTree
@@ -30,16 +29,8 @@ Policy = Literal["missing", "always", "never", "newer"]
 """When the source is asked for an image, see :meth:`Images.pull`; podman's ``--policy``."""
 
 
-class Images:
+class Images(Shown):
     """The images of one store. Thread-safe; makes nothing before the first call."""
-
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
-
-    @property
-    def parts(self) -> Parts:
-        """What the service is made of, for the services beside and above it."""
-        return self._parts
 
     def pull(self, reference: str, *, platform: str | None = None, progress: Callable[[Progress], None] | None = None,
              access: Access = AS_CONFIGURED, cancel: Cancel | None = None, policy: Policy = "always") -> Image:
@@ -62,7 +53,7 @@ class Images:
         watch = cancel if cancel is not None else Cancel()
         here = None if policy == "always" else self._here(reference, platform)
         if policy == "never":
-            return self._noun(_known(here, reference))
+            return self._noun(known(here, reference))
         if here is not None and policy == "missing":
             return self._noun(here)
         from .pull import Pull
@@ -90,16 +81,6 @@ class Images:
                 return self._noun(here)
         return self.pull(reference, platform=platform, progress=progress, access=access, cancel=cancel,
                          policy=policy)
-
-    def get(self, name_or_id: str) -> Image:
-        """An image that is here.
-
-        :param name_or_id: a name (short ones as with podman: below ``localhost``, then each of ``short_names``, then
-            the end of a name), an id, the digits an id begins with, or a digest.
-        :raises NotFound: there is none.
-        :raises InvalidInput: several images fit.
-        """
-        return self._noun(_known(self._here(name_or_id, None), name_or_id))
 
     def list(self, filters: Mapping[str, Sequence[str]] | None = None) -> list[Image]:
         """The images that are here, the newest first.
@@ -138,7 +119,7 @@ class Images:
         with self._parts.database.read() as db:
             row = db.execute("SELECT manifest, manifest_type FROM images WHERE id = ?", (image.id,)).fetchone()
         if row is None:
-            raise _unknown(image.id)
+            raise unknown(image.id)
         return inspect(image.record, row[0], row[1])
 
     def users(self, image_id: str) -> tuple[tuple[str, str], ...]:
@@ -167,7 +148,7 @@ class Images:
         with self._parts.database.write() as db:
             row = find(db, name_or_id, self._parts)
             if row is None:
-                raise _unknown(name_or_id)
+                raise unknown(name_or_id)
             image = image_of(row, self._parts.default_storage)
             named = self._name_meant(image, name_or_id)
             if named and len(image.names) > 1:
@@ -236,18 +217,6 @@ class Images:
 
         return prune(self, self._parts, all=all, filters=filters or {}, cancel=cancel if cancel is not None else Cancel())
 
-    def mount(self, image: Image | str, *, cancel: Cancel | None = None) -> Mounted:
-        """Show an image's root file system, read-only.
-
-        :returns: a context manager that gives the path; the mount ends with the block, or, should this process be killed,
-            with the next command that looks. Removed meanwhile, the image's layers stay until then.
-        :raises NotFound: there is no such image.
-        :raises Unavailable: the system refuses to mount (when the block is entered).
-        """
-        from .instances import Mounted
-
-        return Mounted(self._parts, self._meant(image), cancel if cancel is not None else Cancel())
-
     def push(self, image: Image | str, destination: str = "", *, access: Access = AS_CONFIGURED,
              format: ManifestFormat | None = None, progress: Callable[[Progress], None] | None = None,
              cancel: Cancel | None = None) -> str:
@@ -312,30 +281,34 @@ class Images:
 
         return load(self, self._parts, source, progress=progress, cancel=cancel if cancel is not None else Cancel())
 
+    def import_(self, source: str | int, name: str = "", *, changes: Sequence[str] = (), message: str = "",
+                platform: str | None = None, cancel: Cancel | None = None) -> Image:
+        """Make an image of one layer of a root file system's tar.
+
+        :param source: a path, ``-`` for standard input, or a descriptor; the tar may be compressed (gzip, zstd, xz, bzip2).
+        :param name: ``[domain/]path[:tag]``, a short one below ``localhost``; empty: the image has no name.
+        :param changes: instructions such as ``CMD ["sh"]``, see :mod:`conman_kernel.oci.instructions`.
+        :param message: the comment of its one step in the history.
+        :param platform: ``os/architecture[/variant]`` that it is for; None means this machine's.
+        :raises NotFound: there is no such file.
+        :raises InvalidInput: it is no tar, or an address; a name or change is none. Nothing is left of it then.
+        """
+        from ..oci.platform import host_platform
+        from .importing import import_tar
+
+        wanted = parse_platform(platform) if platform else host_platform()
+        return self.get(import_tar(self._parts, source, name, changes=changes, message=message, platform=wanted,
+                                   cancel=cancel if cancel is not None else Cancel()))
+
     def collect(self, cancel: Cancel | None = None) -> None:
         """Remove whatever layers and blobs no image, container or living process needs. May be called at any time."""
         from .collection import collect
 
         collect(self._parts, cancel if cancel is not None else Cancel())
 
-    def _meant(self, image: Image | str) -> ImageRecord:
-        return image.record if isinstance(image, Image) else _known(self._here(image, None), image)
-
     def _asked_by(self, record: ImageRecord, image: Image | str) -> str:
         # The name that an image was asked for by: an object or an id is none.
         return self._name_meant(record, image) if isinstance(image, str) else ""
-
-    def _noun(self, record: ImageRecord) -> Image:
-        return Image(self, record)
-
-    def _here(self, text: str, platform: str | None) -> ImageRecord | None:
-        wanted: Platform | None = parse_platform(platform) if platform else None
-        with self._parts.database.read() as db:
-            row = find(db, text, self._parts)
-        if row is None:
-            return None
-        image = image_of(row, self._parts.default_storage)
-        return None if wanted is not None and not matches(wanted, parse_platform(image.platform)) else image
 
     def _name_meant(self, image: ImageRecord, text: str) -> str:
         # The name that brought us here, or nothing where it was an id or a digest.
@@ -350,22 +323,13 @@ class Images:
     def _doom(self, db: sqlite3.Connection, image: ImageRecord) -> str:
         rows = image_rows.layers_of(db, image.id)
         copies = image_rows.drivers_of(db, [row.chain_id for row in rows])
+        shown = image_rows.take_mount(db, image.id)
         image_rows.remove_image(db, image.id)
-        return leases.take(db, "remove", Items(tuple(copies), (), tuple(row.blob_digest for row in rows)))
+        return leases.take(db, "remove", Items(tuple(copies), shown, tuple(row.blob_digest for row in rows)))
 
 
 def _is_id(image: ImageRecord, text: str) -> bool:
     return by_id(text) and image.id.startswith(text.removeprefix("sha256:"))
-
-
-def _known(image: ImageRecord | None, text: str) -> ImageRecord:
-    if image is None:
-        raise _unknown(text)
-    return image
-
-
-def _unknown(text: str) -> NotFound:
-    return NotFound(f"{text}: image not known")
 
 
 def _in_use(image: ImageRecord, holders: Sequence[tuple[str, str]]) -> ConmanError:

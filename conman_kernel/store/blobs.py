@@ -87,6 +87,38 @@ class Blobs:
             self.remove(descriptor.digest)
         return good
 
+    def unnamed(self) -> int:
+        """A descriptor of a new file without a name, for content that is made here; :meth:`adopt` may let it be a blob.
+
+        :raises Unavailable: the store cannot be written.
+        """
+        folder = self._layout.ensure(self._layout.ingest)
+        try:
+            return os.open(folder, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise unusable(folder, error) from None
+
+    def adopt(self, fd: int, descriptor: Descriptor, cancel: Cancel) -> None:
+        """Let an unnamed file be a blob. The caller made its bytes, and knows that they are what ``descriptor`` says.
+
+        :raises Unavailable: it cannot be named.
+        """
+        final = self.path(descriptor.digest)
+        folder = os.open(self._layout.ensure(os.path.dirname(final)), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            for _ in range(2):
+                try:
+                    # With a folder's descriptor Python calls linkat(2), which alone follows to a file without a name.
+                    os.link(f"/proc/self/fd/{fd}", os.path.basename(final), dst_dir_fd=folder, follow_symlinks=True)
+                    return
+                except FileExistsError:
+                    if self.verify(descriptor, cancel):
+                        return
+        except OSError as error:
+            raise unusable(final, error) from None
+        finally:
+            os.close(folder)
+
     def remove(self, digest: str) -> None:
         """Remove a blob; nothing there is no error."""
         try:

@@ -188,6 +188,12 @@ def remove_image(db: sqlite3.Connection, image_id: str) -> None:
     db.execute("DELETE FROM images WHERE id = ?", (image_id,))
 
 
+def take_mount(db: sqlite3.Connection, image_id: str) -> tuple[tuple[str, str], ...]:
+    """Forget that an image is shown. :returns: driver and key of the view, where there is one."""
+    rows = db.execute("DELETE FROM image_mounts WHERE image_id = ? RETURNING driver, key", (image_id,)).fetchall()
+    return tuple((row[0], row[1]) for row in rows)
+
+
 def users(db: sqlite3.Connection, image_id: str) -> list[tuple[str, str]]:
     """Id and name of the containers made from an image."""
     rows = db.execute("SELECT id, name FROM containers WHERE image_id = ? ORDER BY num", (image_id,))

@@ -17,6 +17,7 @@ from .jobs import (
     InflateResult,
     PackRequest,
     PackResult,
+    RepackRequest,
     UnpackRequest,
     UnpackResult,
 )
@@ -134,6 +135,21 @@ class Worker:
         job: dict[str, object] = {"job": "inflate", "size": request.limits.size, "progress": request.progress is not None}
         answer = self._run(job, {"blob": request.blob_fd, "out": request.out_fd}, request.cancel, request.progress)
         return InflateResult(diff_id=str(answer["diff_id"]), size=_int(answer["size"]))
+
+    def repack(self, request: RepackRequest) -> PackResult:
+        """Write a layer in another compression, its tar as it is, with both digests. What is in the tar is not looked at.
+
+        :raises InvalidInput: the stream is broken or over the limit, or an unknown compression.
+        :raises Unavailable, Cancelled, DeadlineExceeded: as in :meth:`pack`.
+        """
+        if request.compression not in ("none", "gzip", "zstd"):
+            raise errors.InvalidInput(f"no layer is compressed with {request.compression!r}", hint="none, gzip or zstd")
+        job: dict[str, object] = {"job": "repack", "size": request.limits.size, "compression": request.compression,
+                                  "progress": request.progress is not None}
+        answer = self._run(job, {"blob": request.blob_fd, "out": request.out_fd}, request.cancel, request.progress)
+        return PackResult(
+            digest=str(answer["digest"]), size=_int(answer["size"]), diff_id=str(answer["diff_id"]),
+            tar_size=_int(answer["tar_size"]), entries=0, skipped=0)
 
     def _run(self, job: Mapping[str, object], fds: Mapping[str, int], cancel: Cancel,
              progress: Callable[[int], None] | None) -> dict[str, object]:

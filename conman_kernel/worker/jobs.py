@@ -175,3 +175,14 @@ class InflateResult(Record):
 
     diff_id: str
     size: int
+
+
+class RepackRequest(Record):
+    """Write a layer in another compression. Fields as in :class:`InflateRequest` and :class:`PackRequest`."""
+
+    blob_fd: int
+    out_fd: int
+    cancel: Cancel
+    compression: str = "gzip"
+    limits: Limits = Limits()
+    progress: Callable[[int], None] | None = None

@@ -199,6 +199,18 @@ def _inflate(job: Mapping[str, object]) -> dict[str, object]:
     return {"diff_id": source.finish(), "size": source.size}
 
 
+def _repack(job: Mapping[str, object]) -> dict[str, object]:
+    from .sink import Sink
+    from .source import Source
+
+    source = Source(_int(job["blob"]), _int(job["size"]), _progress() if job["progress"] else None)
+    sink = Sink(_int(job["out"]), str(job["compression"]))
+    while piece := source.next():
+        sink.write(bytes(piece))
+    source.finish()
+    return sink.finish()._asdict()
+
+
 def _int(value: object) -> int:
     if not isinstance(value, int):
         raise Refused(f"a worker's job has {value!r} where a number is expected")
@@ -206,5 +218,5 @@ def _int(value: object) -> int:
 
 
 _JOBS: Mapping[str, Callable[[Mapping[str, object]], dict[str, object]]] = {
-    "unpack": _unpack, "pack": _pack, "changes": _changes, "inflate": _inflate, "carry": _carry,
+    "unpack": _unpack, "pack": _pack, "changes": _changes, "inflate": _inflate, "carry": _carry, "repack": _repack,
 }

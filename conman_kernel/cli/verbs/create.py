@@ -16,7 +16,7 @@ def _run(context: Context, values: Values) -> int:
     conman = context.conman()
     make_room(conman, values, options, cancel=context.cancel)
     image = ensure_image(conman, values, cancel=context.cancel)
-    out.line(conman.containers.create(image, options, cancel=context.cancel).id)
+    out.line(conman.containers.create(image, options, runnable=True, cancel=context.cancel).id)
     return 0
 
 

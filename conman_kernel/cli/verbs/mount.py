@@ -19,7 +19,7 @@ def _run(context: Context, values: Values) -> int:
     named = bool(values.arguments) or values.flag("all") or values.flag("latest")
     if named:
         found = targets(conman, values)
-        paths = [(target.container, target.container.mount()) for target in found]
+        paths = [(target.container, str(target.container.mount())) for target in found]
     else:
         paths = [(container, path) for container in conman.containers.list(all=True)
                  if (path := container.mount_point)]

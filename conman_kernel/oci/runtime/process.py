@@ -23,14 +23,18 @@ def process_args(options: ContainerOptions, image: ImageParts) -> list[str]:
 
     :raises InvalidInput: nothing to run.
     """
-    if options.entrypoint is not None:
-        args = [*options.entrypoint, *options.command]
-    else:
-        args = [*image.entrypoint, *(options.command or image.cmd)]
+    args = command_line(options, image)
     if not args:  # an empty word is a command that is not found: the runtime says so
         raise InvalidInput("no command or entrypoint provided, and no CMD or ENTRYPOINT from image",
                            hint="give a command after the image")
     return args
+
+
+def command_line(options: ContainerOptions, image: ImageParts) -> list[str]:
+    """As :func:`process_args`; empty where there is nothing to run."""
+    if options.entrypoint is not None:
+        return [*options.entrypoint, *options.command]
+    return [*image.entrypoint, *(options.command or image.cmd)]
 
 
 def process_env(request: SpecRequest) -> list[str]:

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Iterator
 
 import pytest
 
@@ -15,16 +14,6 @@ from conman_kernel import Conman
 from conman_kernel.cancel import Cancel
 from conman_kernel.errors import InvalidState, NotFound
 from conman_kernel.testing.aftermath import differences, look
-
-DRIVERS = ("overlay-storage", "vfs-storage")
-
-
-@pytest.fixture(params=DRIVERS)
-def store(request: pytest.FixtureRequest, scratch: Path, box: str) -> Iterator[Conman]:
-    """A store with the image ``box``, through each driver."""
-    with Conman(root=f"{scratch}/root", run_root=f"{scratch}/run", overrides={"storage.driver": request.param}) as conman:
-        conman.images.pull(box)
-        yield conman
 
 
 def state(conman: Conman) -> tuple[str, str]:
