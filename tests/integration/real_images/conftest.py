@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Iterator
 
@@ -17,6 +18,7 @@ from conman_kernel.testing.command import Command
 from conman_kernel.testing.docker_registry import DockerRegistry, missing
 from conman_kernel.testing.registry import Registry
 
+from ..storage.conftest import loop_mounted
 from . import debian_image
 
 TOOL = Path(__file__).parents[3] / "tools/debian_root.py"
@@ -132,12 +134,16 @@ def pulled(folder: Path, driver: str, name: str) -> Command:
     return made
 
 
-@pytest.fixture(scope="session", params=DRIVERS)
+@pytest.fixture(scope="session", params=[*DRIVERS, "btrfs-storage"])
 def each(request: pytest.FixtureRequest, place: Path, name: str) -> Iterator[Command]:
     """A conman that holds the image, once for each storage driver."""
-    made = pulled(place / request.param, request.param, name)
-    yield made
-    made.clear()
+    with ExitStack() as stack:
+        folder = place / request.param
+        if request.param == "btrfs-storage":
+            stack.enter_context(loop_mounted("btrfs", folder, 1 << 30))
+        made = pulled(folder, request.param, name)
+        yield made
+        made.clear()
 
 
 @pytest.fixture(scope="session")

@@ -100,15 +100,18 @@ SIZES = {"ext4": 96 << 20, "btrfs": 256 << 20}
 
 
 @contextmanager
-def loop_mounted(kind: str, folder: Path) -> Iterator[Path]:
-    """The folder, made, with an empty file system of that kind on it; it lies in a file beside the folder, full of holes."""
+def loop_mounted(kind: str, folder: Path, size: int = 0) -> Iterator[Path]:
+    """The folder, made, with an empty file system of that kind on it; it lies in a file beside the folder, full of holes.
+
+    :param size: of the file system, bytes; 0: enough for small trees.
+    """
     lacks = missing(kind)
     if lacks:
         pytest.skip(lacks)
     folder.mkdir()
     image = folder.parent / f"{folder.name}.img"
     with open(image, "wb") as file:
-        file.truncate(SIZES[kind])
+        file.truncate(size or SIZES[kind])
     subprocess.run([*MAKERS[kind], image], check=True, capture_output=True)
     subprocess.run(["mount", "-o", "loop", image, folder], check=True)
     try:
