@@ -191,3 +191,18 @@ def test_what_is_shown(disk, image):
     shown = {line["Driver"]: line for line in json.loads(box.ok("storage", "ls", "--format", "json"))}
     assert shown["btrfs-storage"]["Containers"] == 1 and shown["vfs-storage"]["Default"] is True
     box.command.clear()
+
+
+def test_a_container_in_a_subvolume_runs_takes_commands_and_is_committed(disk, image):
+    box = Box(disk, image, "btrfs-storage")
+    box.ok("run", "--detach", "--name", "web", "--network", "none", image, "sh", "-c", "echo kept > /made; rm /etc/group; sleep 100")
+    box.ok("exec", "web", "sh", "-c", "until test -e /made && ! test -e /etc/group; do :; done; echo more > /more; ln /more /same")
+    made = box.ok("commit", "--quiet", "web").strip().rpartition(":")[2]
+    box.ok("rm", "--force", "--time", "0", "web")
+    shown = box.ok("run", "--rm", "--network", "none", "--pull", "never", made, "sh", "-c", "cat /made /same; ls /etc")
+    assert shown.startswith("kept\nmore\n") and "group" not in shown
+    assert box.left("btrfs-storage") and box.is_sound()
+    box.ok("rm", "box")
+    box.ok("rmi", "--all", "--force")
+    assert box.left("btrfs-storage") == []
+    box.command.clear()
