@@ -168,9 +168,11 @@ class Registry:
     :param auth: None lets everybody in.
     :param port: 0 picks a free one.
     :param tls: paths of a certificate and its key (PEM); None speaks plain HTTP.
+    :param client_ca: path of a PEM bundle: clients must show a certificate that one of its authorities signed.
     """
 
-    def __init__(self, *, auth: Auth | None = None, port: int = 0, tls: tuple[str, str] | None = None) -> None:
+    def __init__(self, *, auth: Auth | None = None, port: int = 0, tls: tuple[str, str] | None = None,
+                 client_ca: str = "") -> None:
         from .registry_http import Server
 
         self.auth = auth
@@ -185,6 +187,7 @@ class Registry:
         self._go_read, self._go_write = socket.socketpair()
         self._held = threading.Semaphore(0)
         self._tls = tls
+        self.client_ca = client_ca
         self._main: Server = Server(self, port, tls)
         self._other: Server | None = None
 

@@ -32,7 +32,8 @@ def make_transport() -> Iterator[MakeTransport]:
 
     def make(registries: Mapping[str, RegistrySettings] | None = None, find: FindCredentials | None = nobody,
              access: Access = AS_CONFIGURED, **options: float) -> RegistryTransport:
-        made.append(RegistryTransport(Options()._replace(**{**QUICK, **options}), registries or {}, logging.getLogger("test"), access, find))
+        chosen = Options(**{**QUICK, **options})  # type: ignore[arg-type]
+        made.append(RegistryTransport(chosen, registries or {}, logging.getLogger("test"), access, find))
         return made[-1]
 
     yield make
