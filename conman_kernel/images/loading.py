@@ -119,8 +119,7 @@ def _kind(place: str, fd: int, parts: Parts, cancel: Cancel) -> Reference:
     if len(refused) == 1:  # it is no whole tar at all
         (only,) = refused.values()
         raise InvalidInput(only.message, hint=only.hint)
-    why = [message.removeprefix(f"{place} is ") for message in refused]
-    raise InvalidInput(f"{place} holds no images: it is {', and '.join(why)}",
+    raise InvalidInput(f"{place} holds no images: {'; '.join(message.replace(place, 'it') for message in refused)}",
                        hint="conman import makes an image of a root file system")
 
 

@@ -140,15 +140,17 @@ class Pull:
             sizes = image_rows.committed(db, self._parts.default_storage, [layer.chain_id for layer in layers])
             if any(layer.chain_id not in sizes for layer in layers):
                 raise DigestMismatch(f"a layer of {found.reference} vanished while it was pulled", hint="pull again")
-            image_rows.put_image(db, ImageRow(
-                id=image_id, config_digest=config_digest, config=config_bytes, manifest_digest=found.descriptor.digest,
-                manifest_type=found.manifest.media_type, manifest=found.document, platform=str(config.platform),
-                top_chain_id=layers[-1].chain_id if layers else "", size=sum(sizes.values()),
-                created=created_seconds(config.created), pulled=now, layers=layers))
+            kept = self._kept(db, image_id, found, layers)
+            if not kept:
+                image_rows.put_image(db, ImageRow(
+                    id=image_id, config_digest=config_digest, config=config_bytes, manifest_digest=found.descriptor.digest,
+                    manifest_type=found.manifest.media_type, manifest=found.document, platform=str(config.platform),
+                    top_chain_id=layers[-1].chain_id if layers else "", size=sum(sizes.values()),
+                    created=created_seconds(config.created), pulled=now, layers=layers))
             for name in found.names if self._names is None else self._names:
                 image_rows.put_name(db, name, image_id, found.target.digest, now)
             for repository in self._repositories(found):
-                for digest in {found.target.digest, found.descriptor.digest}:
+                for digest in {kept} if kept else {found.target.digest, found.descriptor.digest}:
                     image_rows.put_digest(db, repository, digest, image_id)
             if found.reference.domain:
                 blobs = [found.manifest.config.digest, *(layer.blob_digest for layer in layers)]
@@ -157,3 +159,13 @@ class Pull:
                 image_rows.put_blobs(db, [(layer.blob_digest, layer.blob_size, layer.media_type) for layer in layers
                                           if self._parts.blobs.has(layer.blob_digest)])
             leases.drop(db, [lease])
+
+    def _kept(self, db: sqlite3.Connection, image_id: str, found: Found, layers: tuple[LayerRow, ...]) -> str:
+        """The digest of the manifest that the store has of this image, where it stays. Empty: the new one takes its place.
+
+        Layers that were here already, unpacked, did not come again. A manifest of a local place that describes them otherwise
+        (packed, or plain) would then name blobs that nobody has, and the image could not be sent anywhere.
+        """
+        if found.reference.domain or all(self._parts.blobs.has(layer.blob_digest) for layer in layers):
+            return ""
+        return image_rows.manifest_digest_of(db, image_id)

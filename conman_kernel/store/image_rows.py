@@ -118,6 +118,12 @@ def config_of(db: sqlite3.Connection, image_id: str) -> bytes | None:
     return document(found[0]) if found else None
 
 
+def manifest_digest_of(db: sqlite3.Connection, image_id: str) -> str:
+    """The digest of an image's manifest; empty where there is no such image."""
+    found = db.execute("SELECT manifest_digest FROM images WHERE id = ?", (image_id,)).fetchone()
+    return str(found[0]) if found else ""
+
+
 def layers_of(db: sqlite3.Connection, image_id: str) -> list[LayerRow]:
     """An image's layers, lowest first."""
     rows = db.execute("SELECT chain_id, diff_id, blob_digest, blob_size, media_type FROM image_layers "

@@ -135,6 +135,14 @@ def test_standard_input_of_other_kinds(command, other, tmp_path, kind):
     assert done.stdout == f"Loaded image: {NAME}\n", done.stderr
 
 
+def test_an_image_that_came_a_second_time_packed_otherwise_can_still_be_sent(command, tmp_path):
+    """The layers are here, unpacked; those of the Docker archive are not taken again, so its manifest would name what is nowhere."""
+    command.ok("load", "-q", stdin=saved(command, NAME))
+    assert json.loads(command.ok("image", "inspect", NAME))[0]["Digest"] == OCI.descriptor.digest
+    command.ok("copy", "-q", f"store:{NAME}", f"dir:{tmp_path}/there")
+    assert (tmp_path / "there/manifest.json").read_bytes() == OCI.blobs[OCI.descriptor.digest]
+
+
 def test_copy_through_a_pipe(command, other, tmp_path):
     data = command.raw("copy", "-q", f"store:{NAME}", "oci-archive:-").stdout
     done = other("copy", "-q", "oci-archive:-", f"dir:{tmp_path}/there", stdin=data)
