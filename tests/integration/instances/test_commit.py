@@ -76,7 +76,7 @@ def test_an_image_that_was_made_here_can_be_saved_and_loaded(store: Conman, box:
     container.remove()
     store.images.remove("made")
     (loaded,) = store.images.load(f"{scratch}/made.tar")
-    assert loaded.id == image.id
+    assert loaded.image.id == image.id
     assert store.system.check().findings == ()
 
 
