@@ -26,19 +26,54 @@ hookspec = pluggy.HookspecMarker("conman")
 
 @hookspec
 def conman_image_transport() -> Provider[ImageTransport]:  # type: ignore[empty-body]
-    """Declare an image transport. Called once, when a reference with its scheme is first used, or by ``plugin inspect``."""
+    """Declare an image transport: where images come from, and where they go.
+
+    - *When*: a reference with a scheme of this plugin's (``[transports]``) is first used: ``pull``, ``run`` of an image that
+      is not here, ``push``, ``copy``, ``load``, ``save``, ``login``, ``inspect`` of a remote one. Never where the store alone
+      answers.
+    - *By whom*: :class:`~conman_kernel.plugins.Plugins`, with nothing; ``plugin inspect`` and ``config check`` call it, too.
+      ``open`` is called once for each :class:`~conman_kernel.slots.provider.Access` that callers of one Conman ask for.
+    - *Then*: the object is asked for blobs from several threads at once; what it says is checked, byte for byte.
+
+    :returns: one provider, the same each time, made without input or output.
+    """
 
 
 @hookspec
 def conman_storage_driver() -> Provider[StorageDriver]:  # type: ignore[empty-body]
-    """Declare a storage driver. Called once, when the driver is first needed, or by ``plugin inspect``."""
+    """Declare a storage driver: where layers and the file systems of containers lie.
+
+    - *When*: a layer is unpacked, or a container created, started, removed; where the store remembers a layer or container of
+      this driver, also if another one is selected (``[storage] driver``) by then. Not for ``ps``, ``logs``, ``images``.
+    - *By whom*: :class:`~conman_kernel.plugins.Plugins`, with nothing; ``plugin inspect`` and ``config check`` call it, too.
+    - *Then*: the object is called for different keys at once, by threads and by other processes, each with an object of its own
+      over the same ``state_dir``.
+
+    :returns: one provider, the same each time, made without input or output.
+    """
 
 
 @hookspec
 def conman_runtime() -> Provider[Runtime]:  # type: ignore[empty-body]
-    """Declare an OCI runtime. Called once, when a container of it is first started, or by ``plugin inspect``."""
+    """Declare a runtime: what starts a container's process.
+
+    - *When*: a container that was created with this runtime is started, entered, paused, signalled through the runtime or
+      cleaned up; also if another one is selected (``[runtime] name``) by then. And by ``info``.
+    - *By whom*: :class:`~conman_kernel.plugins.Plugins`, with nothing; ``plugin inspect`` and ``config check`` call it, too.
+    - *Then*: the tables are rendered by the kernel for itself and for the shim, which never sees the plugin.
+
+    :returns: one provider, the same each time, made without input or output.
+    """
 
 
 @hookspec
 def conman_attach() -> Provider[Attach]:  # type: ignore[empty-body]
-    """Declare an I/O attach. Called once, when a session is first joined to a caller's streams, or by ``plugin inspect``."""
+    """Declare an attach plugin: the person's side of a container's standard streams.
+
+    - *When*: a session is first joined to a caller's descriptors: ``run`` and ``exec`` in the foreground, ``attach``,
+      ``start --attach``. Not for detached ones, nor where a program takes the session itself.
+    - *By whom*: :class:`~conman_kernel.plugins.Plugins`, with nothing; ``plugin inspect`` and ``config check`` call it, too.
+    - *Then*: the object's one method runs in the caller's thread until the session ends.
+
+    :returns: one provider, the same each time, made without input or output.
+    """

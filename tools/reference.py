@@ -64,7 +64,7 @@ class Reference:
             elif found.kind == "module":
                 yield Shown(found, 2, "", "")
                 for inner in self.package.modules[found.module].defined.values():
-                    if public(inner.name) and (inner.kind != "value" or inner.doc):
+                    if public(inner.name) and (inner.kind != "value" or inner.doc) and not self._elsewhere(inner):
                         yield from self._with_members(inner, 3, "")
             else:
                 yield from self._with_members(found, 2, reached)
@@ -72,9 +72,15 @@ class Reference:
     def _with_members(self, found: Definition, level: int, reached: str) -> Iterator[Shown]:
         yield Shown(found, level, reached, "")
         if found.kind in ("class", "record"):
-            for member in self.package.all_members(found):
+            # A protocol that goes beyond another says "Is a ..." and what it adds: that is what an author has to write.
+            protocol = any(text == "Protocol" for text, _ in self.package.bases(found))
+            for member in found.members if protocol else self.package.all_members(found):
                 if public(member.name) and member.kind in ("method", "property") and member.dotted not in HIDDEN:
                     yield Shown(member, level + 1, "", found.name)
+
+    def _elsewhere(self, found: Definition) -> bool:
+        """Whether a name of a module's has been given a page by itself."""
+        return any(entry.dotted == found.dotted for page in PAGES for entry in page.entries)
 
     def _page(self, page: Page) -> str:
         shown = self.pages[page.stem]
@@ -99,6 +105,8 @@ class Reference:
         if one.reached:
             ways = ", ".join(code(way) for way in one.reached.split(", "))
             yield f"From {ways}. Defined in {code(found.module)}.".replace(" and others`", "` and others")
+        elif found.module == f"{K}.hookspecs" and found.kind == "function":
+            yield f"A plugin's module defines it, marked with {self._name('hookimpl')}."
         elif found.kind != "module" and one.level == 2:
             exported = self.package.homes.get(found.name) == found.dotted
             yield code(f"from {K if exported else found.module} import {found.name}")
@@ -109,6 +117,9 @@ class Reference:
         yield from self._prose(one)
         if found.kind == "module":
             yield from self._values(found.module)
+            away = [d for d in self.package.modules[found.module].defined.values() if d.kind == "function" and self._elsewhere(d)]
+            if away:
+                yield "\n".join(f"- {self._link(d, d.name)}: {self._summary(d)}" for d in away)
         elif found.kind in ("class", "record"):
             yield from self._fields(found)
 

@@ -36,6 +36,13 @@ def _modules(*names: str) -> tuple[Entry, ...]:
     return tuple(Entry(f"{K}.{name}") for name in names)
 
 
+def _slot(stem: str, title: str, hook: str) -> Page:
+    """The page of one slot: its hook, then its protocol."""
+    intro = (f"Entry points of the group `conman.{stem}`, one named plugin each: the module has the hook,\n"
+             "and what its provider opens has the methods of the protocol. [plugins.md](../plugins.md) is the way in.")
+    return Page(f"slot-{stem}", f"Slot: {title}", intro, (Entry(f"{K}.hookspecs.{hook}"), *_modules(f"slots.{stem}")))
+
+
 PAGES = (
     Page("conman", "Conman, and what every call takes", "One object per store; a token for whatever may block.", (
         Entry(f"{K}.Conman"),
@@ -79,10 +86,10 @@ PAGES = (
     Page("errors", "Errors", "", _modules("errors")),
     Page("slots", "Slots: what a plugin is", "[plugins.md](../plugins.md) writes some.", (
         *_modules("slots", "slots.provider", "hookspecs"), Entry(f"{K}.hookimpl"), *_modules("record"))),
-    Page("slot-transport", "Slot: image transport", "", _modules("slots.transport")),
-    Page("slot-storage", "Slot: storage driver", "", _modules("slots.storage")),
-    Page("slot-runtime", "Slot: runtime", "", _modules("slots.runtime")),
-    Page("slot-attach", "Slot: attach", "", _modules("slots.attach")),
+    _slot("transport", "image transport", "conman_image_transport"),
+    _slot("storage", "storage driver", "conman_storage_driver"),
+    _slot("runtime", "runtime", "conman_runtime"),
+    _slot("attach", "attach", "conman_attach"),
     Page("oci", "OCI documents", "Functions on references, digests and documents: no input, no output.", _modules(
         "oci.reference", "oci.digest", "oci.descriptor", "oci.platform", "oci.media_types", "oci.manifest", "oci.docker_manifest",
         "oci.image_config", "oci.documents", "oci.instructions", "oci.recipe")
@@ -120,5 +127,6 @@ HIDDEN = {
     f"{K}.containers.service.Containers.context": "for the kernel's own further layers",
     f"{K}.containers.described.Described.row": "the index's record, as the kernel passes it on",
     f"{K}.kernel.Conman.adopt_shim": "the command line's early start",
+    f"{K}.hookspecs.hookspec": "marks the specifications themselves",
 }
 """Public members that are no part of the API, and why."""

@@ -8,9 +8,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from ..cancel import Cancel
+    from ..oci.image_config import ImageConfig
     from ..oci.recipe import Recipe
     from ..worker.jobs import Change
-    from ..oci.image_config import ImageConfig
 
 
 class NewImage(Protocol):

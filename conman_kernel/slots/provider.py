@@ -136,7 +136,8 @@ class Provider(Generic[T_co]):
         return self._probe(context)
 
     def open(self, context: _Raw) -> T_co:
-        """Build the object that speaks the slot's protocol. Called at most once per :class:`~conman_kernel.Conman`."""
+        """Build the object that speaks the slot's protocol. Called at most once per :class:`~conman_kernel.Conman`; of a
+        transport once for each :class:`Access`."""
         return self._open(context)
 
 
