@@ -4,11 +4,11 @@ A plugin module implements one with :data:`conman_kernel.hookimpl`::
 
     from conman_kernel import hookimpl
     from conman_kernel.slots.provider import NoOptions, Provider, provider
-    from conman_kernel.slots.storage import API, StorageDriver
+    from conman_kernel.slots.storage import StorageDriver
 
     @hookimpl
     def conman_storage_driver() -> Provider[StorageDriver]:
-        return provider(api=API, summary="...", options=NoOptions, open=lambda context: Driver(context.state_dir))
+        return provider(api=1, summary="...", options=NoOptions, open=lambda context: Driver(context.state_dir))
 """
 
 from __future__ import annotations

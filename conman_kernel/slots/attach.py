@@ -14,7 +14,7 @@ from ..cancel import Cancel
 from ..record import Record
 
 API = 1
-"""The version of this slot. A plugin says in its provider which one it was written for."""
+"""The version of this slot. A plugin writes in its provider the number that it was written for, never this name."""
 
 
 class Outcome(Enum):

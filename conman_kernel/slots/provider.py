@@ -154,7 +154,8 @@ def provider(*, api: int, summary: str, open: Callable[[PluginContext[O]], T_co]
              probe: Callable[[PluginContext[O]], Unavailable | None] = lambda context: None) -> Provider[T_co]:
     """Declare what a plugin offers to one slot.
 
-    :param api: the slot's API version the plugin was written for; the kernel refuses another.
+    :param api: the slot's API version the plugin was written for, as a number; the kernel refuses another. (Whoever passes on
+        the slot's ``API`` says that it fits every kernel, and finds out otherwise in the middle of something.)
     :param summary: one line for ``conman plugin ls``.
     :param open: builds the object that speaks the slot's protocol.
     :param options: a ``NamedTuple`` class, every field with a default (str, int, bool, float or tuple of str); its

@@ -14,7 +14,7 @@ from ..errors import InvalidInput
 from ..record import Record
 
 API = 1
-"""The version of this slot. A plugin says in its provider which one it was written for."""
+"""The version of this slot. A plugin writes in its provider the number that it was written for, never this name."""
 
 Template = tuple["str | tuple[str, ...]", ...]
 """An argv to fill in: a string holds at most one ``{place}``; a nested tuple is dropped whole where its place is empty."""

@@ -23,7 +23,7 @@ from ..oci.descriptor import Descriptor
 from ..record import Record
 
 API = 1
-"""The version of this slot. A plugin says in its provider which one it was written for."""
+"""The version of this slot. A plugin writes in its provider the number that it was written for, never this name."""
 
 
 class Whiteouts(Enum):

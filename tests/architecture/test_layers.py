@@ -66,6 +66,16 @@ def test_plugins_import_only_the_public_kernel(plugins, plugin_packages):
     assert broken([s for sources in plugins.values() for s in sources], forbidden) == []
 
 
+def test_plugins_write_the_version_they_were_written_for(plugins):
+    """A plugin that passed on the kernel's own number would pass its check with every kernel."""
+    every = [s for sources in plugins.values() for s in sources]
+    passed_on = [f"{s.where}:{node.lineno}" for s in every for node in ast.walk(s.tree)
+                 if isinstance(node, ast.ImportFrom) and any(alias.name == "API" for alias in node.names)]
+    written = [node for s in every for node in ast.walk(s.tree)
+               if isinstance(node, ast.keyword) and node.arg == "api" and isinstance(node.value, ast.Constant)]
+    assert passed_on == [] and len(written) >= len(plugins)
+
+
 def test_shim_is_standard_library_only(shim):
     assert shim
     allowed = {*sys.stdlib_module_names, "conman_shim"}

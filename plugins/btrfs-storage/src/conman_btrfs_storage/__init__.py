@@ -8,7 +8,7 @@ from conman_kernel import hookimpl
 from conman_kernel.record import Record
 from conman_kernel.slots.provider import PluginContext, Provider, provider
 from conman_kernel.slots.provider import Unavailable as No
-from conman_kernel.slots.storage import API, StorageDriver
+from conman_kernel.slots.storage import StorageDriver
 
 
 class _Keys(Record):
@@ -41,5 +41,5 @@ def _open(context: PluginContext[Options]) -> StorageDriver:
 @hookimpl
 def conman_storage_driver() -> Provider[StorageDriver]:
     """Declare the driver; does no I/O."""
-    return provider(api=API, summary="subvolumes of a btrfs, which share their blocks", options=Options, probe=_probe,
+    return provider(api=1, summary="subvolumes of a btrfs, which share their blocks", options=Options, probe=_probe,
                     open=_open)

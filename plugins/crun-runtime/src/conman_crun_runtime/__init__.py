@@ -5,7 +5,7 @@ from __future__ import annotations
 from conman_kernel import hookimpl
 from conman_kernel.record import Record
 from conman_kernel.slots.provider import PluginContext, Provider, Unavailable, provider
-from conman_kernel.slots.runtime import API, Runtime
+from conman_kernel.slots.runtime import Runtime
 from conman_kernel.support.oci_runtime import OciRuntime, option_docs
 
 
@@ -37,4 +37,4 @@ def _open(context: PluginContext[Options]) -> Runtime:
 @hookimpl
 def conman_runtime() -> Provider[Runtime]:
     """Offer crun; does no I/O."""
-    return provider(api=API, summary="starts containers with crun", options=Options, open=_open, probe=_probe)
+    return provider(api=1, summary="starts containers with crun", options=Options, open=_open, probe=_probe)

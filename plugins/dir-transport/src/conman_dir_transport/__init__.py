@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from conman_kernel import hookimpl
 from conman_kernel.slots.provider import NoOptions, PluginContext, Provider, provider
-from conman_kernel.slots.transport import API, ImageTransport
+from conman_kernel.slots.transport import ImageTransport
 
 
 def _open(context: PluginContext[NoOptions]) -> ImageTransport:
@@ -16,4 +16,4 @@ def _open(context: PluginContext[NoOptions]) -> ImageTransport:
 @hookimpl
 def conman_image_transport() -> Provider[ImageTransport]:
     """Declare the transport; see :func:`conman_kernel.hookspecs.conman_image_transport`."""
-    return provider(api=API, summary="reads and writes dir: folders, one image each", options=NoOptions, open=_open)
+    return provider(api=1, summary="reads and writes dir: folders, one image each", options=NoOptions, open=_open)

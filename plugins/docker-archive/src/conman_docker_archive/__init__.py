@@ -7,7 +7,7 @@ from typing import ClassVar, Mapping
 from conman_kernel import hookimpl
 from conman_kernel.record import Record
 from conman_kernel.slots.provider import PluginContext, Provider, provider
-from conman_kernel.slots.transport import API, ImageTransport
+from conman_kernel.slots.transport import ImageTransport
 
 
 class _Keys(Record):
@@ -34,4 +34,4 @@ def _open(context: PluginContext[Options]) -> ImageTransport:
 @hookimpl
 def conman_image_transport() -> Provider[ImageTransport]:
     """Declare the transport; see :func:`conman_kernel.hookspecs.conman_image_transport`."""
-    return provider(api=API, summary="reads and writes Docker archives (docker save, podman save)", options=Options, open=_open)
+    return provider(api=1, summary="reads and writes Docker archives (docker save, podman save)", options=Options, open=_open)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from conman_kernel import hookimpl
-from conman_kernel.slots.attach import API, Attach
+from conman_kernel.slots.attach import Attach
 from conman_kernel.slots.provider import NoOptions, Provider, provider
 
 from .attach import PtyAttach
@@ -12,5 +12,5 @@ from .attach import PtyAttach
 @hookimpl
 def conman_attach() -> Provider[Attach]:
     """See :mod:`conman_kernel.hookspecs`."""
-    return provider(api=API, summary="joins the calling terminal or pipes to a container", options=NoOptions,
+    return provider(api=1, summary="joins the calling terminal or pipes to a container", options=NoOptions,
                     open=lambda context: PtyAttach())

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from conman_kernel import hookimpl
 from conman_kernel.record import Record
-from conman_kernel.slots.attach import API, Attach
+from conman_kernel.slots.attach import Attach
 from conman_kernel.slots.provider import Provider, provider
 
 if TYPE_CHECKING:
@@ -39,5 +39,5 @@ def _open(context: PluginContext[Options]) -> Attach:
 @hookimpl
 def conman_attach() -> Provider[Attach]:
     """See :mod:`conman_kernel.hookspecs`."""
-    return provider(api=API, summary="joins the calling terminal or pipes to a container, and records it", options=Options,
+    return provider(api=1, summary="joins the calling terminal or pipes to a container, and records it", options=Options,
                     open=_open)

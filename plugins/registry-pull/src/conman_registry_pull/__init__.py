@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Mapping, NamedTuple
 
 from conman_kernel import hookimpl
 from conman_kernel.slots.provider import PluginContext, Provider, Unavailable, provider
-from conman_kernel.slots.transport import API, ImageTransport
+from conman_kernel.slots.transport import ImageTransport
 
 if TYPE_CHECKING:
     from typing import ClassVar
@@ -66,5 +66,5 @@ def _open(context: PluginContext[Options]) -> ImageTransport:
 @hookimpl
 def conman_image_transport() -> Provider[ImageTransport]:
     """Declare the transport; see :func:`conman_kernel.hookspecs.conman_image_transport`."""
-    return provider(api=API, summary="pulls from and pushes to OCI and Docker registries over HTTP", options=Options,
+    return provider(api=1, summary="pulls from and pushes to OCI and Docker registries over HTTP", options=Options,
                     open=_open, probe=_probe)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from conman_kernel import hookimpl
 from conman_kernel.record import Record
 from conman_kernel.slots.provider import PluginContext, Provider, Unavailable, provider
-from conman_kernel.slots.runtime import API, Runtime
+from conman_kernel.slots.runtime import Runtime
 from conman_kernel.support.oci_runtime import OciRuntime, missing, option_docs
 
 
@@ -35,4 +35,4 @@ def _open(context: PluginContext[Options]) -> Runtime:
 @hookimpl
 def conman_runtime() -> Provider[Runtime]:
     """Offer runc; does no I/O."""
-    return provider(api=API, summary="starts containers with runc", options=Options, open=_open, probe=_probe)
+    return provider(api=1, summary="starts containers with runc", options=Options, open=_open, probe=_probe)

@@ -7,7 +7,7 @@ from typing import ClassVar, Mapping
 from conman_kernel import hookimpl
 from conman_kernel.record import Record
 from conman_kernel.slots.provider import PluginContext, Provider, provider
-from conman_kernel.slots.storage import API, StorageDriver
+from conman_kernel.slots.storage import StorageDriver
 
 
 class _Keys(Record):
@@ -34,4 +34,4 @@ def _open(context: PluginContext[Options]) -> StorageDriver:
 @hookimpl
 def conman_storage_driver() -> Provider[StorageDriver]:
     """Declare the driver; does no I/O."""
-    return provider(api=API, summary="whole copies; slow and big, but works everywhere", options=Options, open=_open)
+    return provider(api=1, summary="whole copies; slow and big, but works everywhere", options=Options, open=_open)
