@@ -88,11 +88,12 @@ def test_nothing_goes_through_a_shell_or_a_blind_extraction(product, test_source
     assert found == []
 
 
-def test_the_library_changes_nothing_of_its_process(kernel):
+def test_the_library_changes_nothing_of_its_process(kernel, plugins):
     """No working directory, umask, signal handler or environment: those belong to the program around the library."""
     # An attach plugin is a person's side: it watches signals while it has their terminal, and gives them back.
     programs = ("conman_kernel.cli", "conman_kernel.worker", "conman_kernel.testing", "conman_kernel.support.joined.signals")
     library = [s for s in kernel if not s.module.startswith(programs)]
+    library += [s for sources in plugins.values() for s in sources]
     forbidden = ("os.chdir", "os.fchdir", "os.umask", "signal.signal", "os.putenv", "os.unsetenv", "os.environ.update",
                  "os.environ.pop", "os.environ.setdefault", "os.fork", "print", "os.setns", "os.unshare", "os.chroot")
     assert [hit for s in library for hit in calls(s, *forbidden)] == []

@@ -39,7 +39,7 @@ from conman_kernel.testing.images import (
 from conman_kernel.testing.registry import Registry
 
 TOP = Path(__file__).resolve().parents[2]
-PAGES = [page for page in (TOP / "README.md", *sorted((TOP / "docs").glob("*.md")), TOP / "CHANGELOG.md",
+PAGES = [page for page in (TOP / "README.md", *sorted((TOP / "docs").glob("*.md")), *sorted((TOP / "docs/plugins").glob("*.md")), TOP / "CHANGELOG.md",
                            TOP / "shim/README.md", TOP / "shim/PROTOCOL.md", TOP / "benchmarks/README.md",
                            *sorted((TOP / "plugins").glob("*/README.md")), *sorted((TOP / "examples").glob("*/README.md")))
          if page.is_file()]

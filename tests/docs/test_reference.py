@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 
 TOP = Path(__file__).resolve().parents[2]
-PAGES = [*sorted((TOP / "docs").glob("*.md")), *sorted((TOP / "docs" / "reference").glob("*.md")), TOP / "README.md"]
+PAGES = [*sorted((TOP / "docs").glob("*.md")), *sorted((TOP / "docs").glob("*/*.md")), TOP / "README.md"]
 
 
 @pytest.fixture(scope="module")
