@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 from typing import Callable, Protocol, Sequence
 
@@ -47,6 +48,8 @@ def import_tar(parts: Parts, source: str | int, name: str, *, changes: Sequence[
     clear_dead(parts, cancel)
     fd = opened(place, parts, cancel)
     try:
+        if stat.S_ISDIR(os.fstat(fd).st_mode):
+            raise InvalidInput(f"{shown} is a folder, not a tar", hint=f"tar -C {shown} -c . | conman import -")
         lease = leases.new_id()
         with parts.database.write() as db:
             leases.take(db, "import", Items(), lease)

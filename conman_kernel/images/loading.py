@@ -124,17 +124,21 @@ def _kind(place: str, fd: int, parts: Parts, cancel: Cancel) -> Reference:
 
 
 def opened(source: str, parts: Parts, cancel: Cancel) -> int:
-    """A descriptor of what is to be read; what cannot seek is written into an unnamed file of the store first."""
+    """A descriptor of what is to be read, at its beginning; what cannot seek is written into an unnamed file of the store first."""
     try:
         if source.startswith(("/dev/fd/", "/proc/self/fd/")):
             fd = os.dup(int(source.rpartition("/")[2]))
         else:
-            fd = os.dup(0) if source == "/dev/stdin" else os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+            # A FIFO that nobody writes to yet is waited for below, where the caller's token is watched.
+            fd = os.dup(0) if source == "/dev/stdin" else os.open(source, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError) as error:
         kind = NotFound if isinstance(error, FileNotFoundError) else Unavailable
         raise kind(f"cannot open {source}: {getattr(error, 'strerror', None) or error}") from None
     mode = os.fstat(fd).st_mode
-    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+    if stat.S_ISREG(mode):
+        os.lseek(fd, 0, os.SEEK_SET)
+        return fd
+    if stat.S_ISDIR(mode):
         return fd
     try:
         if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
@@ -161,6 +165,7 @@ def _spooled(fd: int, source: str, parts: Parts, cancel: Cancel) -> int:
             view = memoryview(data)
             while view:
                 view = view[os.write(spool, view):]
+        os.lseek(spool, 0, os.SEEK_SET)
     except (OSError, ConmanError) as error:
         if spool >= 0:
             os.close(spool)

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from conman_kernel import Conman, ContainerOptions
+from conman_kernel import Cancel, Conman, ContainerOptions
 from conman_kernel.containers.container import Container
-from conman_kernel.errors import InvalidInput, NotFound, Unavailable
+from conman_kernel.errors import DeadlineExceeded, InvalidInput, NotFound, Unavailable
 from conman_kernel.testing.aftermath import differences, look
 from conman_kernel.testing.trees import read_tree
 
@@ -175,8 +175,29 @@ def test_export_and_import_give_the_same_tree(store: Conman, box: str, scratch: 
     fd = os.open(f"{scratch}/x.tar", os.O_RDONLY)
     try:
         assert store.images.import_(fd).layers == plain.layers
+        os.lseek(fd, 0, os.SEEK_END)
+        assert store.images.import_(fd).layers == plain.layers
     finally:
         os.close(fd)
+
+
+def test_import_reads_pipes_to_their_end(store: Conman, box: str, scratch: Path) -> None:
+    changed(store, box).export(f"{scratch}/x.tar")
+    plain = store.images.import_(f"{scratch}/x.tar")
+    with subprocess.Popen(["gzip", "-1c", f"{scratch}/x.tar"], stdout=subprocess.PIPE) as gzip:
+        assert gzip.stdout is not None
+        assert store.images.import_(gzip.stdout.fileno()).layers == plain.layers
+    os.mkfifo(f"{scratch}/fifo")
+    with subprocess.Popen(["sh", "-c", f"cat {scratch}/x.tar > {scratch}/fifo"]):
+        assert store.images.import_(f"{scratch}/fifo").layers == plain.layers
+
+
+def test_a_fifo_that_nobody_writes_to_does_not_outlast_the_deadline(store: Conman, scratch: Path) -> None:
+    os.mkfifo(f"{scratch}/fifo")
+    with Cancel(0.2) as cancel, pytest.raises(DeadlineExceeded):
+        store.images.import_(f"{scratch}/fifo", cancel=cancel)
+    with Cancel(0.2) as cancel, pytest.raises(DeadlineExceeded):
+        store.images.load(f"{scratch}/fifo", cancel=cancel)
 
 
 @pytest.mark.parametrize("content", [b"no tar at all\n", b"", b"\x1f\x8b\x08garbage", b"BZh9garbage", b"\xfd7zXZ\0garbage"])
@@ -204,6 +225,8 @@ def test_refusals_come_before_anything_is_made(store: Conman, box: str, scratch:
         store.images.import_("https://example.com/x.tar")
     with pytest.raises(NotFound):
         store.images.import_(f"{scratch}/nosuch")
+    with pytest.raises(InvalidInput, match="is a folder, not a tar"):
+        store.images.import_(f"{scratch}")
     with pytest.raises(Unavailable, match="cannot write"):
         container.export(f"{scratch}/no/such/x.tar")
     with pytest.raises(Unavailable):
