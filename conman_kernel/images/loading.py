@@ -124,7 +124,7 @@ def _kind(place: str, fd: int, parts: Parts, cancel: Cancel) -> Reference:
 
 
 def opened(source: str, parts: Parts, cancel: Cancel) -> int:
-    """A descriptor of what is to be read, at its beginning; what cannot seek is written into an unnamed file of the store first."""
+    """A descriptor of what is to be read, at its beginning; what cannot seek is copied into an unnamed file first."""
     try:
         if source.startswith(("/dev/fd/", "/proc/self/fd/")):
             fd = os.dup(int(source.rpartition("/")[2]))
