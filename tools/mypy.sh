@@ -2,6 +2,7 @@
 # mypy --strict over everything. Each distribution's tests are a run of their own: test folders are no packages,
 # and two of them may hold a file of one name.
 set -euo pipefail
+shopt -s nullglob
 cd "$(dirname "$0")/.."
 mypy=${MYPY:-.venv/bin/mypy}
 paths=".:tools:benchmarks:shim/src"
@@ -15,6 +16,6 @@ for folder in shim plugins/*; do
     if compgen -G "$folder/tests/*.py" >/dev/null; then base="$folder:" check "$folder"/tests; fi
 done
 for folder in examples/*; do
-    base="$folder:" check "$folder"/[a-z]*_*/ ; base="$folder:" check "$folder"/tests
+    base="$folder/src:$folder:" check "$folder"{/src,}/[a-z]*_*/ ; base="$folder/src:$folder:" check "$folder"/tests
 done
 exit "$failed"

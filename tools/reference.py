@@ -15,7 +15,7 @@ from typing import Iterator
 
 from reference_pages import COVERED, HIDDEN, INTERNAL, LEFT_OUT, PAGES, Entry, K, Page
 from reference_prose import Resolve, blocks, cell, code, escaped, fields, first_sentence, inline
-from reference_source import Definition, Package, public, signature, types_of
+from reference_source import Definition, Package, public, signature, spoken, types_of
 
 TOP = Path(__file__).resolve().parent.parent
 FOLDER = TOP / "docs" / "reference"
@@ -75,7 +75,7 @@ class Reference:
             # A protocol that goes beyond another says "Is a ..." and what it adds: that is what an author has to write.
             protocol = any(text == "Protocol" for text, _ in self.package.bases(found))
             for member in found.members if protocol else self.package.all_members(found):
-                if public(member.name) and member.kind in ("method", "property") and member.dotted not in HIDDEN:
+                if spoken(member) and member.kind in ("method", "property") and member.dotted not in HIDDEN:
                     yield Shown(member, level + 1, "", found.name)
 
     def _elsewhere(self, found: Definition) -> bool:

@@ -188,6 +188,11 @@ def public(name: str) -> bool:
     return not name.startswith("_")
 
 
+def spoken(found: Definition) -> bool:
+    """Whether a member is for others: named for them, or a method of Python's own (``__iter__``) that a docstring promises."""
+    return public(found.name) or (found.name.startswith("__") and found.name != "__init__" and bool(found.doc))
+
+
 def signature(found: Definition, package: Package, *, constructor: bool) -> str:
     """How a definition is written down, on one line or with one parameter a line.
 

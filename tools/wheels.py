@@ -92,6 +92,13 @@ def build() -> str:
     python = builder()
     shutil.rmtree(WHEELS, ignore_errors=True)
     WHEELS.mkdir(parents=True)
+    build_into(WHEELS, folders, python)
+    stamp.write_text(wanted)
+    return wanted
+
+
+def build_into(result: Path, folders: list[Path], python: Path) -> None:
+    """Add a wheel of each distribution to the folder ``result``. Ends this program where one cannot be built."""
     # From copies: setuptools leaves build/ and *.egg-info beside its sources, and would pack stale files from there.
     with tempfile.TemporaryDirectory(prefix="conman-wheels-") as temporary:
         jobs = []
@@ -101,7 +108,7 @@ def build() -> str:
                 target = copy / path.relative_to(folder)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, target)
-            hook = f"import setuptools.build_meta as b; b.build_wheel({str(WHEELS)!r})"
+            hook = f"import setuptools.build_meta as b; b.build_wheel({str(result)!r})"
             log = (copy / "build.log").open("w+")
             jobs.append((folder, log, subprocess.Popen([python, "-c", hook], cwd=copy, stdout=log, stderr=log)))
         for folder, log, job in jobs:
@@ -109,8 +116,6 @@ def build() -> str:
                 log.seek(0)
                 sys.exit(f"{log.read()}\nsetup: cannot build {folder}")
             log.close()
-    stamp.write_text(wanted)
-    return wanted
 
 
 EXTRA = re.compile(r"""\s*(?:;|and)\s*extra\s*==\s*['"]standard['"]""")

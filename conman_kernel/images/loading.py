@@ -50,7 +50,7 @@ def load(images: Images, parts: Parts, source: str, *, progress: Callable[[Progr
          cancel: Cancel) -> tuple[Loaded, ...]:
     """See :meth:`~.service.Images.load`."""
     scheme, colon, rest = source.partition(":")
-    if colon and scheme in (*FOLDERS, *FILES):
+    if colon and (scheme in (*FOLDERS, *FILES) or _of_a_plugin(source)):
         return _all(images, parts, parse(source), progress, cancel)
     if colon and rest.startswith("//"):
         raise InvalidInput(f"{source} is not on this machine", hint="conman pull brings images from registries")
@@ -65,6 +65,14 @@ def load(images: Images, parts: Parts, source: str, *, progress: Callable[[Progr
         raise
     finally:
         os.close(fd)
+
+
+def _of_a_plugin(source: str) -> bool:
+    """True for ``scheme:/path`` of a transport that is not ours; a file that is really called so comes first."""
+    try:
+        return parse(source).local and not os.path.lexists(source)
+    except InvalidInput:
+        return False
 
 
 def _all(images: Images, parts: Parts, place: Reference, progress: Callable[[Progress], None] | None, cancel: Cancel,

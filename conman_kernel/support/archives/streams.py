@@ -79,7 +79,10 @@ class BytesStream:
 
 
 def small(piece: Piece, shown: str, cancel: Cancel) -> bytes:
-    """A whole document. :raises InvalidInput: larger than documents may be."""
+    """A whole document. The piece's descriptor is closed, whatever happens.
+
+    :raises InvalidInput: larger than documents may be.
+    """
     stream = FileStream(piece, 0, shown, cancel)
     if piece.size > MAX_DOCUMENT_BYTES:
         stream.close()
