@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from conman_kernel import hookimpl
 from conman_kernel.slots.provider import PluginContext, Provider, provider
-from conman_kernel.slots.transport import API, ImageTransport
+from conman_kernel.slots.transport import ImageTransport
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -34,4 +34,4 @@ def _open(context: PluginContext[Options]) -> ImageTransport:
 
 @hookimpl
 def conman_image_transport() -> Provider[ImageTransport]:
-    return provider(api=API, summary="reads roots: folders of root file system tarballs", options=Options, open=_open)
+    return provider(api=1, summary="reads roots: folders of root file system tarballs", options=Options, open=_open)
