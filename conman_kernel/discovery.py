@@ -40,10 +40,14 @@ class EntryPoint(Record):
 
 
 class Discovery:
-    """The installed plugins of one interpreter. Lazy; reads nothing until asked. Thread-safe."""
+    """The installed plugins of one interpreter. Lazy; reads nothing until asked. Thread-safe.
 
-    def __init__(self, layout: Layout) -> None:
+    :param remember: write what the scan finds, for the next command.
+    """
+
+    def __init__(self, layout: Layout, *, remember: bool = True) -> None:
         self._layout = layout
+        self._remember = remember
         self._entries: tuple[EntryPoint, ...] | None = None
         self._verified: set[str] = set()
         self._key = ""
@@ -94,7 +98,7 @@ class Discovery:
         return entries
 
     def _write_cache(self) -> None:
-        if not os.path.isdir(self._layout.root):
+        if not self._remember or not os.path.isdir(self._layout.root):
             return  # nothing is made for a command that only looks
         temporary = f"{self._path()}.{os.getpid()}.{get_ident()}"
         try:

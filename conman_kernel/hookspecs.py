@@ -13,9 +13,12 @@ A plugin module implements one with :data:`conman_kernel.hookimpl`::
 
 from __future__ import annotations
 
+from typing import Sequence
+
 import pluggy
 
 from .slots.attach import Attach
+from .slots.doctor import Check
 from .slots.provider import Provider
 from .slots.runtime import Runtime
 from .slots.storage import StorageDriver
@@ -76,4 +79,18 @@ def conman_attach() -> Provider[Attach]:  # type: ignore[empty-body]
     - *Then*: the object's one method runs in the caller's thread until the session ends.
 
     :returns: one provider, the same each time, made without input or output.
+    """
+
+
+@hookspec
+def conman_doctor() -> Sequence[Check]:  # type: ignore[empty-body]
+    """Offer checks to ``conman doctor``. Stands beside the slot's own hook, in the same module.
+
+    - *When*: ``conman doctor`` is run (or :meth:`.Conman.doctor` called), once, for plugins that are selected or recorded
+      in the store.
+    - *By whom*: :class:`~conman_kernel.plugins.Plugins`, with nothing, after the slot's own hook.
+    - *Then*: each check is run in a thread of its own, with a deadline. One that raises, or does not end in time, is a finding
+      that names plugin and distribution, and keeps no other from its work.
+
+    :returns: checks, made by :func:`conman_kernel.slots.doctor.check` without input or output; an empty sequence for none.
     """

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .containers.create import ImageLike
     from .containers.service import Containers
     from .containers.shim import Shim
+    from .doctor.report import DoctorReport
     from .images.image import Image
     from .images.registries import Registries
     from .images.service import Images
@@ -117,6 +118,16 @@ class Conman:
         from .info import info
 
         return info(self)
+
+    def doctor(self, *, seconds: float = 10.0, cancel: Cancel | None = None) -> DoctorReport:
+        """Look at host, configuration, store and plugins for what would keep containers from working; changes nothing.
+
+        :param seconds: how long one check may take. One that does not end by then is a finding, and its thread is left behind.
+        :raises Cancelled, DeadlineExceeded: by ``cancel``.
+        """
+        from .doctor.examine import examine
+
+        return examine(self.config, self.layout, self.log, seconds=seconds, cancel=cancel if cancel is not None else Cancel())
 
     def version(self) -> dict[str, object]:
         """Versions of conman, its plugins and its interpreter; JSON-ready."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from _thread import allocate_lock
-from typing import Callable, Iterator, Mapping, TypeVar, cast
+from typing import TYPE_CHECKING, Callable, Iterator, Mapping, TypeVar, cast
 
 from .config import Config, unknown_key
 from .config_schema import Value
@@ -25,6 +25,9 @@ from .slots import SLOTS, Slot
 from .slots.provider import AS_CONFIGURED, Access, Log, Option, PluginContext, Provider, RegistrySettings, Unavailable
 from .store.layout import Layout
 from .trace import traced
+
+if TYPE_CHECKING:
+    from .slots.doctor import Check
 
 T = TypeVar("T")
 
@@ -70,13 +73,17 @@ class PluginReport(Record):
 
 
 class Plugins:
-    """The plugins of one :class:`~conman_kernel.Conman`. Each is loaded at most once. Thread-safe."""
+    """The plugins of one :class:`~conman_kernel.Conman`. Each is loaded at most once. Thread-safe.
 
-    def __init__(self, config: Config, layout: Layout, log: Log) -> None:
+    :param looking: nothing is written: neither what was found to the cache, nor a folder made.
+    """
+
+    def __init__(self, config: Config, layout: Layout, log: Log, *, looking: bool = False) -> None:
         self._config = config
         self._layout = layout
         self._log = log
-        self._discovery = Discovery(layout)
+        self._looking = looking
+        self._discovery = Discovery(layout, remember=not looking)
         self._open: dict[tuple[str, str, Access], object] = {}
         self._opening = allocate_lock()
 
@@ -107,6 +114,31 @@ class Plugins:
             if self._discovery.find(slot.group, name):
                 return self._report(slot, name)
         raise self._not_installed("any slot", name)
+
+    def selected(self) -> tuple[tuple[Slot[object], str], ...]:
+        """What the configuration selects, whether or not it is installed, in the order of the slots."""
+        return tuple((slot, name) for slot in SLOTS for name in self._selected(slot))
+
+    def checks(self, slot: Slot[T], name: str) -> tuple[PluginContext[Mapping[str, object]], tuple[Check, ...]]:
+        """What a plugin contributes to ``conman doctor``, and the context to run it in.
+
+        :raises ConmanError: as :meth:`get`, but for a probe, which is not asked; its ``conman_doctor`` fails, or does not return
+            checks.
+        """
+        from .slots.doctor import Check
+
+        entry = self._entry(slot, name)
+        context = self._context(slot, entry, self._provider(slot, entry))
+        hook: object = getattr(self._import(slot, entry), "conman_doctor", None)
+        if not callable(hook):
+            return context, ()
+        if not hasattr(hook, "conman_impl"):
+            raise _failure(slot, entry, "has a conman_doctor that is not marked with hookimpl")
+        answer: object = self._call(slot, entry, "conman_doctor", lambda: tuple(hook()))
+        assert isinstance(answer, tuple)
+        if not all(isinstance(one, Check) for one in answer):
+            raise _failure(slot, entry, "must return checks from conman_doctor, made by conman_kernel.slots.doctor.check")
+        return context, answer
 
     def check_options(self) -> Iterator[ConmanError]:
         """Load every plugin that is selected or has a ``[plugin.NAME]`` table; yield what is wrong with it or its options."""
@@ -143,7 +175,7 @@ class Plugins:
         if no is not None:
             raise PluginUnavailable(f"{name} ({_shipped(entry)}) cannot work on this host: {no.reason}",
                                     slot=slot.group, plugin=name, distribution=_shipped(entry), hint=no.hint)
-        if slot.group == "conman.storage":
+        if slot.group == "conman.storage" and not self._looking:
             # Drivers make their folders themselves; the one above is nobody else's to write, whatever the umask.
             self._layout.ensure(os.path.dirname(context.state_dir))
         made = self._call(slot, entry, "open", lambda: provider.open(context))

@@ -90,6 +90,8 @@ PAGES = (
     _slot("storage", "storage driver", "conman_storage_driver"),
     _slot("runtime", "runtime", "conman_runtime"),
     _slot("attach", "attach", "conman_attach"),
+    Page("doctor", "Checks for `conman doctor`", "Any plugin module may contribute some, beside its slot's hook.", (
+        Entry(f"{K}.hookspecs.conman_doctor"), *_modules("slots.doctor", "doctor.report"))),
     Page("oci", "OCI documents", "Functions on references, digests and documents: no input, no output.", _modules(
         "oci.reference", "oci.digest", "oci.descriptor", "oci.platform", "oci.media_types", "oci.manifest", "oci.docker_manifest",
         "oci.image_config", "oci.documents", "oci.instructions", "oci.recipe")

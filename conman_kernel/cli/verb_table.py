@@ -14,6 +14,7 @@ VERBS: Mapping[str, str] = {
     "copy": "copy:VERB",
     "create": "create:VERB",
     "diff": "diff:VERB",
+    "doctor": "doctor:VERB",
     "exec": "exec:VERB",
     "export": "export:VERB",
     "history": "history:VERB",

@@ -16,11 +16,11 @@ PUBLIC = ("conman_kernel.errors", "conman_kernel.cancel", "conman_kernel.record"
 
 # Packages of the kernel from the ground up: each may import itself and what stands before it.
 ORDER = (("_version", "record", "errors", "times", "trace"), ("cancel",), ("processes", "inotify"), ("oci",), ("slots",),
-         ("support",), ("hooks", "hookspecs"), ("mounts",), ("config_schema", "trust", "config", "log"), ("store",),
+         ("support",), ("hooks", "hookspecs"), ("mounts",), ("config_schema", "trust", "config", "config_lines", "log"), ("store",),
          ("discovery", "guard", "plugins"), ("worker",))
 
 # What stands on all of that, each with a rule of its own below.
-ABOVE = ("images", "containers", "system", "kernel", "info", "cleanup", "aio", "cli", "testing")
+ABOVE = ("images", "containers", "system", "doctor", "kernel", "info", "cleanup", "aio", "cli", "testing")
 
 
 def under(module: str, *packages: str) -> bool:
@@ -91,7 +91,7 @@ def test_images_and_containers_never_meet(kernel):
 
 
 def test_system_is_above_images_and_containers(kernel):
-    above = ("conman_kernel.cli", "conman_kernel.testing", "conman_kernel.kernel", "conman_kernel.system")
+    above = ("conman_kernel.cli", "conman_kernel.testing", "conman_kernel.kernel", "conman_kernel.system", "conman_kernel.doctor")
     outside = [s for s in kernel if s.module != "conman_kernel" and not under(s.module, *above)]
     assert outside
     assert broken(outside, lambda s, m: under(m, "conman_kernel.system")) == []
@@ -102,7 +102,8 @@ def test_only_the_composition_root_joins_images_and_containers(kernel):
                if any(under(i.module, "conman_kernel.images") for i in s.imports)
                and any(under(i.module, "conman_kernel.containers") for i in s.imports)}
     allowed = {"conman_kernel", "conman_kernel.kernel", "conman_kernel.cleanup"}
-    assert {m for m in joining if not under(m, "conman_kernel.cli", "conman_kernel.testing", "conman_kernel.system")} <= allowed
+    assert {m for m in joining if not under(m, "conman_kernel.cli", "conman_kernel.testing", "conman_kernel.system",
+                                                  "conman_kernel.doctor")} <= allowed
 
 
 @pytest.mark.parametrize("layer", ORDER, ids="-".join)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .. import out
 from ..context import Context
-from ..declare import Option, Verb
+from ..declare import FLAG, Option, Verb
 from ..go_format import json_text, render, wants_json
 from ..table import table
 from ..values import Values
@@ -23,7 +23,13 @@ def _check(context: Context, values: Values) -> int:
 
 
 def _show(context: Context, values: Values) -> int:
-    rows = [{"Key": row.key, "Value": row.value, "Origin": row.origin} for row in context.conman().config.show()]
+    shown = context.conman().config.show()
+    if values.flag("origin"):
+        from ...config_lines import Lines
+
+        lines = Lines()
+        shown = tuple(row._replace(origin=lines.origin(row)) for row in shown)
+    rows = [{"Key": row.key, "Value": row.value, "Origin": row.origin} for row in shown]
     if not values.given("format"):
         cells = [(str(row["Key"]), _toml(row["Value"]), str(row["Origin"])) for row in rows]
         out.write(table([("KEY", "VALUE", "ORIGIN"), *cells]))
@@ -42,4 +48,5 @@ CHECK = Verb("check", "Check the configuration, the options of every plugin it n
 
 SHOW = Verb("show", "Show every value in force and who set it", _show,
             options=(Option("--format", "json, or a template such as '{{.Key}} {{.Value}}'", short="-f",
-                            metavar="FORMAT"),))
+                            metavar="FORMAT"),
+                     Option("--origin", "Name the line of the file, too", FLAG)))

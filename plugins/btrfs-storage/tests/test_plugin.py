@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -48,3 +49,23 @@ def test_without_the_capability_it_says_so(disk, monkeypatch):
     monkeypatch.setattr(ioctls, "search", refuse)
     answer = probe.probe(str(disk))
     assert answer is not None and "CAP_SYS_ADMIN" in answer.reason and "vfs-storage" in answer.hint
+
+
+def test_what_doctor_is_told_of_a_mount(tmp_path: Path) -> None:
+    from conman_btrfs_storage import Options
+    from conman_btrfs_storage.examine import mounted
+    from conman_kernel.cancel import Cancel
+    from conman_kernel.log import StderrLog
+    from conman_kernel.slots.doctor import CheckRequest, Host
+    from conman_kernel.slots.provider import PluginContext
+
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "data/store").mkdir(parents=True)
+    (tmp_path / "sys/fs/btrfs/1234/qgroups").mkdir(parents=True)
+    (tmp_path / "proc/self/mountinfo").write_text("1 0 0:1 / / rw - ext4 /dev/a rw\n"
+                                                  "2 1 0:2 / /data rw - btrfs /dev/b rw,degraded,nodatacow\n")
+    context = PluginContext(name="btrfs-storage", options=Options(sync=False), state_dir="/data/store/x", run_dir="/r",
+                            log=StderrLog("error"))
+    found = list(mounted(context, CheckRequest(Host(str(tmp_path)), "/s", "/r", Cancel())))
+    assert [(one.severity, one.subject) for one in found] == [
+        ("warning", "/data"), ("note", "/data"), ("warning", "btrfs-storage"), ("note", "btrfs 1234")]

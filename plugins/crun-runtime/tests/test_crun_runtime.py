@@ -121,3 +121,15 @@ def test_the_probe_tells_the_truth_about_this_host(tmp_path: Path) -> None:
                                 f"exec {sys.executable} {tmp_path}/probe.py {':'.join(p for p in sys.path if p)}"],
                                capture_output=True, text=True, timeout=60, check=False)
         assert there.stdout.strip() == "None", there
+
+
+@pytest.mark.parametrize(("built", "unified", "systemd", "severities"), [
+    ("+SYSTEMD +SECCOMP +EBPF", True, True, []), ("+SYSTEMD", True, True, ["error"]), ("+EBPF", True, True, ["warning"]),
+    ("+EBPF", True, False, []), ("", False, False, []),
+])
+def test_what_doctor_is_told_of_a_build(built: str, unified: bool, systemd: bool, severities: list[str]) -> None:
+    from conman_crun_runtime.examine import judge
+
+    told = judge("crun-runtime", f"crun version 1.8.1\nspec: 1.0.0\n{built} +YAJL\n", unified=unified, systemd=systemd)
+    assert [one.severity for one in told] == severities
+    assert [one.severity for one in judge("crun-runtime", "no such thing", unified=False, systemd=False)] == ["warning"]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
 import conman_overlay_storage as plugin
 from conman_kernel.support import filesystems
 
@@ -41,3 +45,21 @@ def test_without_root_it_says_so(monkeypatch):
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     answer = probe.probe("/")
     assert answer is not None and "root" in answer.reason
+
+
+@pytest.mark.parametrize(("kind", "options", "severities"), [
+    ("ext4", {}, []), ("tmpfs", {"sync": False}, []), ("ext4", {"sync": False}, ["warning"]), ("f2fs", {}, ["warning"]),
+    ("xfs", {"mount_options": ("volatile",)}, ["warning"]),
+])
+def test_what_doctor_is_told(tmp_path: Path, kind: str, options: dict[str, object], severities: list[str]) -> None:
+    from conman_kernel.cancel import Cancel
+    from conman_kernel.log import StderrLog
+    from conman_kernel.slots.doctor import CheckRequest, Host
+    from conman_kernel.slots.provider import PluginContext
+    from conman_overlay_storage import Options
+    from conman_overlay_storage.examine import layers
+
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/mountinfo").write_text(f"1 0 0:1 / / rw - {kind} /dev/a rw\n")
+    context = PluginContext(name="overlay-storage", options=Options(**options), state_dir="/data/x", run_dir="/r", log=StderrLog("error"))
+    assert [one.severity for one in layers(context, CheckRequest(Host(str(tmp_path)), "/s", "/r", Cancel()))] == severities

@@ -77,3 +77,18 @@ def test_runc_without_features(monkeypatch: pytest.MonkeyPatch) -> None:
     for found in ("", "/usr/sbin/criu"):
         monkeypatch.setattr("conman_kernel.support.oci_runtime.find_program", lambda name, found=found: found)
         assert from_version("runc version 1.0.3\n").checkpoint is bool(found)
+
+
+@pytest.mark.parametrize(("said", "unified", "found"), [
+    ("runc version 1.1.12\ncommit: x\n", True, []),
+    ("runc version 1.1.5+ds1\n", False, [("note", "unless your distribution mended it")]),
+    ("runc version 1.0.0-rc93\n", True, [("note", "CVE-2024-21626")]),
+    ("runc version 0.1.1\n", True, [("error", "cgroup v2"), ("note", "CVE")]),
+    ("usage: something else\n", False, [("warning", "is it runc?")]),
+])
+def test_what_doctor_is_told_of_a_version(said: str, unified: bool, found: list[tuple[str, str]]) -> None:
+    from conman_runc_runtime.examine import judge
+
+    told = list(judge("runc-runtime", said, unified=unified))
+    assert [one.severity for one in told] == [severity for severity, _ in found]
+    assert all(words in f"{one.meaning} {one.advice}" for one, (_, words) in zip(told, found))

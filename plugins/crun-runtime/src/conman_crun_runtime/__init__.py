@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Sequence
+
 from conman_kernel import hookimpl
 from conman_kernel.record import Record
 from conman_kernel.slots.provider import PluginContext, Provider, Unavailable, provider
 from conman_kernel.slots.runtime import Runtime
 from conman_kernel.support.oci_runtime import OciRuntime, option_docs
+
+if TYPE_CHECKING:
+    from conman_kernel.slots.doctor import Check
 
 
 class _Keys(Record):
@@ -38,3 +43,13 @@ def _open(context: PluginContext[Options]) -> Runtime:
 def conman_runtime() -> Provider[Runtime]:
     """Offer crun; does no I/O."""
     return provider(api=1, summary="starts containers with crun", options=Options, open=_open, probe=_probe)
+
+
+@hookimpl
+def conman_doctor() -> Sequence[Check]:
+    """Offer checks; see :func:`conman_kernel.hookspecs.conman_doctor`."""
+    from conman_kernel.slots.doctor import check
+
+    from .examine import build
+
+    return (check("build", build, options=Options),)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Mapping
+from typing import TYPE_CHECKING, ClassVar, Mapping, Sequence
 
 from conman_kernel import hookimpl
 from conman_kernel.record import Record
 from conman_kernel.slots.provider import PluginContext, Provider, provider
 from conman_kernel.slots.provider import Unavailable as No
 from conman_kernel.slots.storage import StorageDriver
+
+if TYPE_CHECKING:
+    from conman_kernel.slots.doctor import Check
 
 
 class _Keys(Record):
@@ -45,3 +48,13 @@ def conman_storage_driver() -> Provider[StorageDriver]:
     """Declare the driver; does no I/O."""
     return provider(api=1, summary="layers as folders, shown as one by overlayfs", options=Options, probe=_probe,
                     open=_open)
+
+
+@hookimpl
+def conman_doctor() -> Sequence[Check]:
+    """Offer checks; see :func:`conman_kernel.hookspecs.conman_doctor`."""
+    from conman_kernel.slots.doctor import check
+
+    from .examine import layers
+
+    return (check("layers", layers, options=Options),)

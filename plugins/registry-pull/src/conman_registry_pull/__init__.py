@@ -5,7 +5,7 @@ Importing this module imports no HTTP library; that happens when the first reque
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Mapping, NamedTuple
+from typing import TYPE_CHECKING, Mapping, NamedTuple, Sequence
 
 from conman_kernel import hookimpl
 from conman_kernel.slots.provider import PluginContext, Provider, Unavailable, provider
@@ -13,6 +13,8 @@ from conman_kernel.slots.transport import ImageTransport
 
 if TYPE_CHECKING:
     from typing import ClassVar
+
+    from conman_kernel.slots.doctor import Check
 
 
 class _Keys(NamedTuple):
@@ -68,3 +70,16 @@ def conman_image_transport() -> Provider[ImageTransport]:
     """Declare the transport; see :func:`conman_kernel.hookspecs.conman_image_transport`."""
     return provider(api=1, summary="pulls from and pushes to OCI and Docker registries over HTTP", options=Options,
                     open=_open, probe=_probe)
+
+
+@hookimpl
+def conman_doctor() -> Sequence[Check]:
+    """Offer checks; see :func:`conman_kernel.hookspecs.conman_doctor`."""
+    from conman_kernel.slots.doctor import check
+
+    from . import examine
+
+    return (check("credentials", examine.credentials, options=Options), check("certificates", examine.certificates,
+                                                                              options=Options),
+            check("proxies", examine.proxies, options=Options), check("system certificates", examine.system_trust,
+                                                                      options=Options))
