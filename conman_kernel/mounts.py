@@ -120,6 +120,13 @@ def split_lower(value: str) -> list[str]:
 
 
 def _mount(mount: Mount, target: str) -> None:
+    if "loop" in mount.options:
+        from .loop import attached
+
+        options = tuple(option for option in mount.options if option != "loop")
+        with attached(mount.source, read_only="ro" in options) as device:
+            _mount(mount._replace(source=device, options=options), target)
+        return
     flags, propagation, data = split_options(mount.options)
     kind = mount.type
     if kind == "bind":

@@ -37,11 +37,12 @@ class Whiteouts(Enum):
 
 
 class Mount(Record):
-    """One mount(2), made by the kernel; several are stacked in order.
+    """One mount(2), made by the kernel; several are stacked in order, all on one folder that the driver does not know.
 
     :param type: file system type, or ``bind``.
-    :param source: device or folder.
-    :param options: as in fstab, one each. ``lowerdir=`` may be longer than a page: the kernel copes.
+    :param source: device or folder; with the option ``loop`` a file that holds a file system.
+    :param options: as in fstab, one each. ``lowerdir=`` may be longer than a page: the kernel copes. ``loop``: the kernel shows
+        the file as a device, read only where ``ro`` is said, too; the device is gone with the mount.
     """
 
     type: str

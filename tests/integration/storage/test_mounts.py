@@ -125,3 +125,36 @@ def test_without_the_right_the_hint_says_so(target):
     done = subprocess.run(["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin", sys.executable, "-c", code],
                           capture_output=True, text=True, check=True)
     assert "operation not permitted" in done.stdout and "CAP_SYS_ADMIN" in done.stdout
+
+
+def loops_of(file: Path) -> list[str]:
+    done = subprocess.run(["losetup", "--noheadings", "-O", "NAME", "-j", str(file)], capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
+def test_a_file_is_shown_through_a_loop_device_that_goes_with_the_mount(target, scratch_folder):
+    disk = scratch_folder / "disk"
+    with disk.open("wb") as made:
+        made.truncate(16 << 20)
+    subprocess.run(["mkfs.ext4", "-q", "-F", str(disk)], check=True)
+    mount_all([Mount("ext4", str(disk), ("loop", "rw", "noatime"))], target)
+    assert len(loops_of(disk)) == 1
+    Path(target, "f").write_text("kept")
+    unmount(target)
+    assert not loops_of(disk)
+    before = disk.read_bytes()
+    mount_all([Mount("ext4", str(disk), ("loop", "ro", "noload"))], target)
+    assert Path(target, "f").read_text() == "kept"
+    with pytest.raises(OSError, match="Read-only"):
+        Path(target, "g").write_text("")
+    unmount(target)
+    assert disk.read_bytes() == before and not loops_of(disk)
+
+
+def test_a_file_that_holds_no_file_system_leaves_no_loop_device(target, scratch_folder):
+    (scratch_folder / "disk").write_bytes(bytes(1 << 20))
+    for source, words in ((scratch_folder / "disk", "cannot mount ext4 /dev/loop"), (scratch_folder / "none", "no such file")):
+        with pytest.raises(Unavailable, match=words):
+            mount_all([Mount("ext4", str(source), ("loop",))], target)
+    assert not loops_of(scratch_folder / "disk")
+    assert not is_mounted(target)

@@ -13,7 +13,7 @@ import pytest
 from conman_kernel.testing.command import PATIENCE
 
 TOP = Path(__file__).resolve().parents[3]
-STRANGERS = ("roots-transport",)
+STRANGERS = ("disk-storage", "roots-transport")
 PREFIX = TOP / "build" / "strangers"
 
 
