@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Iterator
 
 from reference_pages import COVERED, HIDDEN, INTERNAL, LEFT_OUT, PAGES, Entry, K, Page
+from reference_promises import STEM as PROMISES
+from reference_promises import page as promises
 from reference_prose import Resolve, blocks, cell, code, escaped, fields, first_sentence, inline
 from reference_source import Definition, Package, public, signature, spoken, types_of
 
@@ -52,7 +54,11 @@ class Reference:
     def rendered(self) -> dict[str, str]:
         """File name -> text."""
         files = {f"{page.stem}.md": self._page(page) for page in PAGES}
-        files["index.md"] = self._index()
+        asked, silent = promises(self.package, CHECKED, lambda found: inline(found.doc, self._resolver(found)))
+        self.problems += silent
+        if asked:
+            files[f"{PROMISES}.md"] = asked
+        files["index.md"] = self._index() + (f"\n## [What the kits ask]({PROMISES}.md)\n" if asked else "")
         self._look_for_gaps()
         return files
 

@@ -132,6 +132,16 @@ def registry() -> Iterator[str]:
         yield server.host
 
 
+def offline_pip(folder: Path) -> Path:
+    """A folder with a ``pip`` that asks no index, and builds with the setuptools that built the wheels of this checkout."""
+    (setuptools,) = (TOP / "build" / "builder" / "lib").glob("python3*/site-packages")
+    folder.mkdir()
+    settings = "PIP_NO_INDEX=1 PIP_QUIET=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_NO_BUILD_ISOLATION=0"
+    (folder / "pip").write_text(f'#!/bin/sh\nexport {settings} PYTHONPATH={setuptools}\nexec {sys.executable} -m pip "$@"\n')
+    (folder / "pip").chmod(0o755)
+    return folder
+
+
 @pytest.fixture
 def environment(scratch: Path, cli, registry: str, busybox_layout: Path) -> dict[str, str]:
     """Where a page's commands run. Containers that they leave are removed with ``cli``."""
@@ -140,7 +150,7 @@ def environment(scratch: Path, cli, registry: str, busybox_layout: Path) -> dict
     home.mkdir()
     for name in ("python", "python3"):
         (tools / name).symlink_to(sys.executable)
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    path = f"{offline_pip(scratch / 'pip')}:{Path(sys.executable).parent}:{os.environ['PATH']}"
     return {"PATH": path, "HOME": str(home), "LC_ALL": "C.UTF-8", "TERM": "dumb", "LAYOUT": str(busybox_layout),
             "REGISTRY_AUTH_FILE": str(home / "auth.json"), "CONMAN_ROOT": str(cli.root), "CONMAN_RUN_ROOT": str(cli.run_root), "CONMAN_SHORT_NAMES": registry}
 
