@@ -9,8 +9,8 @@ from reference_source import Definition, Package
 
 KITS = "conman_kernel.testing.kits"
 STEM = "promises"
-_INTRO = """Every test of the [kits](../plugins/testing.md), with the promise it holds a plugin to and why somebody relies on it. What is run for one
-plugin is what its kit's class has; a test of an optional protocol is skipped with "not offered" where that is not there."""
+_INTRO = """Every test of the [kits](../plugins/testing.md): the promise it holds a plugin to, and why somebody relies on it.
+A test of something optional is skipped with "not offered" where a plugin does not offer it."""
 
 
 def page(package: Package, note: str, said: Callable[[Definition], str]) -> tuple[str, list[str]]:
@@ -32,6 +32,6 @@ def page(package: Package, note: str, said: Callable[[Definition], str]) -> tupl
 def _tests(package: Package, slot: str) -> Iterator[Definition]:
     home = f"{KITS}.{slot}"
     for name, module in sorted(package.modules.items()):
-        if name == home or name.startswith(f"{home}.") or name.startswith(f"{home}_"):
+        if name == home or name.startswith((f"{home}.", f"{home}_")):
             for found in module.defined.values():
                 yield from (member for member in found.members if member.kind == "method" and member.name.startswith("test_"))
