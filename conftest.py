@@ -13,6 +13,9 @@ from typing import Generator
 
 import pytest
 
+NOT_OFFERED = "not offered: "
+"""How a contract kit says that a plugin does not claim to do a thing: no fact of the host, see its module outcomes."""
+
 SKIPS = pytest.StashKey[list[str]]()
 
 
@@ -63,7 +66,7 @@ def pytest_report_header() -> str:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    if report.skipped and not hasattr(report, "wasxfail"):
+    if report.skipped and not hasattr(report, "wasxfail") and NOT_OFFERED not in _reason(report.longrepr):
         item.config.stash[SKIPS].append(f"{item.nodeid}: {_reason(report.longrepr)}")
     return report
 

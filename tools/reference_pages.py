@@ -105,6 +105,10 @@ PAGES = (
     Page("support-attach", "Support for attach plugins", "", (Entry(f"{K}.support.joined"), Entry(f"{K}.support.joined.*"))),
     Page("testing", "Testing", "Shipped for those who test plugins, or programs that use this library.",
          (Entry(f"{K}.testing"), Entry(f"{K}.testing.*"))),
+    Page("testing-hostile", "Hostile layers", "The cases that the storage kit and tests/hostile share.",
+         (Entry(f"{K}.testing.hostile.*"),)),
+    Page("kit-storage", "The storage kit", "Each test is a promise of [the slot](slot-storage.md).",
+         (Entry(f"{K}.testing.kits.*"), Entry(f"{K}.testing.kits.storage.*"))),
 )
 
 COVERED = ("slots", "oci", "support", "testing")

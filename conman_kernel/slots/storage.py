@@ -146,7 +146,8 @@ class StorageDriver(Protocol):
         ...
 
     def view(self, request: PrepareRequest) -> Snapshot:
-        """Make a read-only look at a committed snapshot. Errors as in :meth:`prepare`."""
+        """Make a read-only look at a committed snapshot; nothing is unpacked there, so its ``layer_path`` is None. Without a
+        parent it shows an empty folder. Errors as in :meth:`prepare`, but the parent must be committed now."""
         ...
 
     def commit(self, request: CommitRequest) -> None:
@@ -154,6 +155,7 @@ class StorageDriver(Protocol):
 
         :raises AlreadyExists: the name is taken (the caller then removes its key: somebody was faster).
         :raises NotFound: no such key, or its parent is not committed.
+        :raises InvalidState: it is a view.
         """
         ...
 

@@ -15,6 +15,7 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FICLONE = 0x40049409
 _NO_CLONE = (errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ENOSYS, errno.EPERM)
 _AT_ONCE = 1 << 26
+_LONGEST = 4000
 
 
 def copy_tree(source: str, target: str, cancel: Cancel) -> None:
@@ -51,9 +52,9 @@ class _Copier:
         while pending:
             self._cancel.check()
             path = pending.pop()
-            source = os.open(path or ".", _FOLDER, dir_fd=self._source)
+            source = _open_folder(self._source, path)
             try:
-                target = os.open(path or ".", _FOLDER, dir_fd=self._target)
+                target = _open_folder(self._target, path)
                 try:
                     state = os.fstat(source)
                     self._describe(source, target, state)
@@ -65,7 +66,11 @@ class _Copier:
             finally:
                 os.close(source)
         for path, when in reversed(folders):
-            os.utime(path or ".", ns=(when, when), dir_fd=self._target, follow_symlinks=False)
+            folder = _open_folder(self._target, path)
+            try:
+                os.utime(folder, ns=(when, when))
+            finally:
+                os.close(folder)
 
     def _entries(self, path: str, source: int, target: int) -> list[str]:
         folders = []
@@ -79,13 +84,21 @@ class _Copier:
             if state.st_nlink > 1 and state.st_dev == self._device:
                 first = self._links.setdefault(state.st_ino, below)
                 if first != below:
-                    os.link(first, name, src_dir_fd=self._target, dst_dir_fd=target, follow_symlinks=False)
+                    self._link(first, name, target)
                     continue
             if stat.S_ISREG(state.st_mode):
                 self._file(name, source, target)
             else:
                 self._node(name, source, target, state)
         return folders
+
+    def _link(self, first: str, name: str, target: int) -> None:
+        where, _, base = first.rpartition("/")
+        folder = _open_folder(self._target, where)
+        try:
+            os.link(base, name, src_dir_fd=folder, dst_dir_fd=target, follow_symlinks=False)
+        finally:
+            os.close(folder)
 
     def _file(self, name: str, source: int, target: int) -> None:
         inward = os.open(name, _READ, dir_fd=source)
@@ -122,6 +135,21 @@ class _Copier:
         for attribute in os.listxattr(old, follow_symlinks=False):
             _set(new, attribute, os.getxattr(old, attribute, follow_symlinks=False))
         os.utime(name, ns=(state.st_mtime_ns, state.st_mtime_ns), dir_fd=target, follow_symlinks=False)
+
+
+def _open_folder(top: int, path: str) -> int:
+    """Open a folder beneath ``top``, however long its path is: a system call takes 4096 bytes, a tree may be deeper."""
+    if len(path) <= _LONGEST // 4:
+        return os.open(path or ".", _FOLDER, dir_fd=top)
+    here, rest = os.open(".", _FOLDER, dir_fd=top), os.fsencode(path)
+    while rest:
+        cut = len(rest) if len(rest) <= _LONGEST else rest.rindex(b"/", 0, _LONGEST)
+        try:
+            inner = os.open(rest[:cut], _FOLDER, dir_fd=here)
+        finally:
+            os.close(here)
+        here, rest = inner, rest[cut + 1:]
+    return here
 
 
 def copy_data(source: int, target: int, state: os.stat_result, cancel: Cancel, *, clone: bool = True) -> bool:

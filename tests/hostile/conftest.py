@@ -11,9 +11,9 @@ from typing import Iterator
 import pytest
 
 from conman_kernel.cancel import Cancel
+from conman_kernel.testing.hostile import nodes
 from conman_kernel.testing.registry import Registry
 
-from .archives import nodes
 from .product import DRIVERS, Product
 
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None

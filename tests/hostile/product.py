@@ -8,18 +8,16 @@ import os
 import stat
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator, Mapping
+from typing import Iterator
 
 from conman_kernel import Cancel, Conman
 from conman_kernel.images.mounted import merged
 from conman_kernel.slots import STORAGE
 from conman_kernel.slots.storage import KeyRequest, PrepareRequest, StorageDriver
 from conman_kernel.testing.aftermath import Aftermath, differences, look
-from conman_kernel.testing.images import Image, Lies, digest_of, image
+from conman_kernel.testing.hostile.cases import Case, Layer
+from conman_kernel.testing.images import Image, Lies, image
 from conman_kernel.testing.registry import Registry
-from conman_kernel.testing.trees import Entry, read_tree
-
-from .cases import Case, Layer, What
 
 DRIVERS = ("overlay-storage", "vfs-storage")
 DEADLINE = 30.0
@@ -138,33 +136,3 @@ class Product:
         ingest = self.root / "ingest"
         half = [f"ingest: {name}" for name in sorted(os.listdir(ingest))] if ingest.exists() else []
         return differences(self._before, str(self.root), str(self.folder / "store/run"), SETTLING) + half
-
-
-def tree_of(path: str) -> Mapping[str, Entry]:
-    """The entries beneath a path, contents unread."""
-    return read_tree(path, content=False)
-
-
-def disagreements(path: str, wanted: Mapping[str, What]) -> list[str]:
-    """How the tree at ``path`` differs from a verdict's, one line each."""
-    found = tree_of(path)
-    lines = [f"{name}: is there, a {entry.kind}" for name, entry in sorted(found.items()) if name != "." and name not in wanted]
-    for name, what in wanted.items():
-        entry = found.get(name)
-        lines += [f"{name}: is not there"] if entry is None else [f"{name}: {line}" for line in _compare(path, name, entry, what)]
-    return lines
-
-
-def _compare(path: str, name: str, entry: Entry, what: What) -> list[str]:
-    pairs: list[tuple[str, object, object]] = [("kind", entry.kind, what.kind)]
-    for label, found, wanted in (("mode", oct(entry.mode), None if what.mode is None else oct(what.mode)),
-                                 ("owner", (entry.uid, entry.gid), what.owner), ("size", entry.size, what.size),
-                                 ("target", entry.target, what.target), ("device", entry.device, what.device),
-                                 ("mtime", entry.mtime, what.mtime), ("xattrs", entry.xattrs, what.xattrs)):
-        if wanted is not None:
-            pairs.append((label, found, wanted))
-    if what.data is not None and entry.kind == "file" and entry.size <= MOST_DATA:
-        pairs.append(("content", digest_of(Path(path, name).read_bytes()), digest_of(what.data)))
-    if what.same is not None:
-        pairs.append(("linked to", what.same in entry.links, True))
-    return [f"{label} is {found!r}, not {wanted!r}" for label, found, wanted in pairs if found != wanted]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from conman_kernel.errors import ConmanError
+from conman_kernel.testing.hostile import links, names, nodes
+from conman_kernel.testing.hostile.cases import Accepted, Case
+from conman_kernel.testing.hostile.verdicts import disagreements
 from conman_kernel.testing.registry import Registry
 
-from .archives import forms, links, names, nodes, packed
-from .cases import Accepted, Case
-from .product import Product, disagreements, served
+from .archives import forms, packed
+from .product import Product, served
 
 CASES = [*names.CASES, *links.CASES, *nodes.CASES, *forms.CASES, *packed.CASES]
 

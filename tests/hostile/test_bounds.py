@@ -12,15 +12,16 @@ from pathlib import Path
 import pytest
 
 from conman_kernel.testing.command import Command
+from conman_kernel.testing.hostile import links, names, nodes
+from conman_kernel.testing.hostile.cases import Refused
+from conman_kernel.testing.hostile.tars import header
 from conman_kernel.testing.registry import Registry
 from conman_kernel.worker.jobs import Limits
 from conman_kernel.worker.zstandard import WINDOW_LOG
 
-from .archives import forms, links, names, nodes, packed
-from .cases import Refused
+from .archives import forms, packed
 from .measured import command, unpack
 from .product import served
-from .tars import header
 
 MOST_MEMORY = 150 * 1024
 """KiB that a process may hold, as the costs of a pull are promised."""
@@ -32,7 +33,7 @@ ALL = REFUSED if LONG else REFUSED[::4]
 ENTRIES = """
 import sys
 sys.path[:0] = sys.argv[2:]
-from tests.hostile.tars import file
+from conman_kernel.testing.hostile.tars import file
 many = b"".join(file(b".wh.%d" % (number % 7)) for number in range(1000))
 try:
     for _ in range(int(sys.argv[1])):
@@ -90,7 +91,7 @@ def test_a_bomb_is_refused_in_bounded_memory(kind: str, target: Path, place: Pat
 @pytest.mark.parametrize(("said", "limits"), [
     ("a PAX header of half the memory", {}), ("a million segments", {}), ("folders in each other", {})])
 def test_headers_take_bounded_memory(said: str, limits: dict[str, int], target: Path, place: Path) -> None:
-    from .tars import file, pax, pax_sparse_10, tar
+    from conman_kernel.testing.hostile.tars import file, pax, pax_sparse_10, tar
 
     deep = b"/".join([b"d"] * 255)
     blob = {"a PAX header of half the memory": tar(*(pax({b"comment": b"c" * 1_000_000}) for _ in range(50)), file(b"x")),

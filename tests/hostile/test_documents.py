@@ -12,6 +12,7 @@ import pytest
 
 from conman_kernel.errors import ConmanError, DigestMismatch, InvalidInput, NotFound
 from conman_kernel.oci.descriptor import Descriptor
+from conman_kernel.testing.hostile.tars import file, tar
 from conman_kernel.testing.images import (
     DOCKER_LIST,
     DOCKER_MANIFEST,
@@ -27,7 +28,6 @@ from conman_kernel.testing.images import (
 from conman_kernel.testing.registry import Registry
 
 from .product import DRIVERS, Product
-from .tars import file, tar
 
 LAYER = tar(file(b"x", b"1"))
 HERE = host_platform()

@@ -24,13 +24,13 @@ from conman_kernel.oci.descriptor import descriptor_json, parse_descriptor
 from conman_kernel.oci.image_config import parse_config
 from conman_kernel.oci.manifest import Index, parse_manifest, select
 from conman_kernel.oci.media_types import CONFIGS, INDEXES, MANIFESTS
+from conman_kernel.testing.hostile import tars
 from conman_kernel.testing.trees import read_tree
 from conman_kernel.worker.archive import Archive
 from conman_kernel.worker.failure import Failed, NeedsParent, Refused
 from conman_kernel.worker.source import Source
 from conman_kernel.worker.unpack import Unpacker
 
-from . import tars
 from .archives import packed
 
 LONG = bool(os.environ.get("CONMAN_STRESS"))

@@ -14,9 +14,9 @@ import pytest
 
 from conman_kernel import Cancel
 from conman_kernel.errors import ConmanError
+from conman_kernel.testing.hostile import nodes
 from conman_kernel.testing.registry import Registry
 
-from .archives import nodes
 from .moved import CASES, IMAGE, SPOOL_LIMIT, Moved, docker, oci
 from .product import DEADLINE, Product
 

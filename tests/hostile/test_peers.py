@@ -14,9 +14,11 @@ from typing import Iterator
 
 import pytest
 
-from .cases import Accepted, Case
+from conman_kernel.testing.hostile.cases import Accepted, Case
+from conman_kernel.testing.hostile.verdicts import disagreements
+
 from .peers import Podman
-from .product import disagreements, served
+from .product import served
 from .test_archives import CASES
 
 RECORDED: dict[str, list[str]] = json.loads((Path(__file__).parent / "peers.json").read_text())

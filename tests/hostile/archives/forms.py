@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..cases import Accepted, Case, big, d, f, no, ok, plain, s
-from ..tars import (
+from conman_kernel.testing.hostile.cases import Accepted, Case, big, d, f, no, ok, plain, s
+from conman_kernel.testing.hostile.tars import (
     END,
     EPOCH,
     GNU,

@@ -10,9 +10,8 @@ import zlib
 from typing import Callable
 
 from conman_kernel.errors import DigestMismatch
-
-from ..cases import TAR, Accepted, Case, Layer, Refused, big, f, no, ok
-from ..tars import END, file, header, tar
+from conman_kernel.testing.hostile.cases import TAR, Accepted, Case, Layer, Refused, big, f, no, ok
+from conman_kernel.testing.hostile.tars import END, file, header, tar
 
 GZIP, ZSTD = TAR + "+gzip", TAR + "+zstd"
 X = tar(file(b"x", b"1"))

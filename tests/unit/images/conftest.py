@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-import errno
 import logging
-import os
-import shutil
-import threading
 from pathlib import Path
 from typing import Callable, Iterator
 
 import pytest
 
-from conman_kernel.cancel import Cancel
-from conman_kernel.errors import AlreadyExists, InvalidState, NotFound, Unavailable
+from conman_kernel.errors import NotFound, Unavailable
 from conman_kernel.images.parts import Parts
 from conman_kernel.images.service import Images
-from conman_kernel.slots.storage import (
-    AcquireRequest,
-    CommitRequest,
-    Info,
-    KeyRequest,
-    Mount,
-    PrepareRequest,
-    Snapshot,
-    Usage,
-    Whiteouts,
-)
 from conman_kernel.slots.transport import OpenRequest, Resolved, ResolveRequest
 from conman_kernel.store.blobs import Blobs
 from conman_kernel.store.index import Index
 from conman_kernel.store.layout import Layout
 from conman_kernel.store.locks import Locks
+from conman_kernel.testing.folder_storage import FolderStorage
 from conman_kernel.testing.images import Image as Made
 from conman_kernel.worker.client import Worker
 
@@ -108,98 +93,6 @@ class Shelf:
         return sum(1 for opened, _ in self.opened if opened == digest)
 
 
-class Folders:
-    """A storage driver of folders: whole trees by copying, or one folder a layer where ``independent``."""
-
-    def __init__(self, root: Path, *, independent: bool) -> None:
-        self.root = root
-        self.independent_layers = independent
-        self.whiteouts = Whiteouts.OVERLAY if independent else Whiteouts.APPLIED
-        self.prepared: list[PrepareRequest] = []
-        self.lazy: set[str] = set()
-        self.before_commit: Callable[[CommitRequest], None] = lambda request: None
-        self._guard = threading.Lock()
-        for name in ("active", "committed"):
-            (root / name).mkdir(parents=True)
-
-    def tree(self, name: str) -> Path:
-        return self.root / "committed" / name / "tree"
-
-    def names(self, kind: str) -> set[str]:
-        return {entry.name for entry in (self.root / kind).iterdir()}
-
-    def prepare(self, request: PrepareRequest) -> Snapshot:
-        with self._guard:
-            self.prepared.append(request)
-        folder = self.root / "active" / request.key
-        if folder.exists():
-            raise AlreadyExists(request.key)
-        if not self.independent_layers and request.parent is not None:
-            if not self.tree(request.parent).exists():
-                raise NotFound(request.parent)
-            shutil.copytree(self.tree(request.parent), folder / "tree", symlinks=True)
-        else:
-            (folder / "tree").mkdir(parents=True)
-        (folder / "parent").write_text(request.parent or "")
-        return Snapshot(request.key, str(folder / "tree"))
-
-    def view(self, request: PrepareRequest) -> Snapshot:
-        return self.prepare(request)
-
-    def layer(self, request: KeyRequest) -> str | None:
-        for kind in ("committed", "active"):
-            if (self.root / kind / request.key).exists():
-                return str(self.root / kind / request.key / "tree")
-        raise NotFound(request.key)
-
-    def commit(self, request: CommitRequest) -> None:
-        self.before_commit(request)
-        source, target = self.root / "active" / request.key, self.root / "committed" / request.name
-        if not source.exists():
-            raise NotFound(request.key)
-        parent = (source / "parent").read_text()
-        if parent and not self.tree(parent).exists():
-            raise NotFound(parent)
-        try:
-            os.rename(source, target)  # onto a folder that is not empty it fails: two who commit at once
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
-            raise AlreadyExists(request.name) from None
-
-    def mounts(self, request: KeyRequest) -> tuple[Mount, ...]:
-        raise NotImplementedError
-
-    def remove(self, request: KeyRequest) -> None:
-        committed = self.root / "committed"
-        if (committed / request.key).exists():
-            if any((entry / "parent").read_text() == request.key for entry in committed.iterdir()):
-                raise InvalidState(f"{request.key} has children")
-            shutil.rmtree(committed / request.key)
-        shutil.rmtree(self.root / "active" / request.key, ignore_errors=True)
-
-    def stat(self, request: KeyRequest) -> Info:
-        if not self.tree(request.key).exists():
-            raise NotFound(request.key)
-        return Info(request.key, None, "committed", 0.0)
-
-    def walk(self, cancel: Cancel) -> Iterator[Info]:
-        return iter(())
-
-    def usage(self, request: KeyRequest) -> Usage:
-        return Usage(4096, 1)
-
-    def acquire(self, request: AcquireRequest) -> bool:
-        if request.chain_id not in self.lazy:
-            return False
-        self.tree(request.chain_id).mkdir(parents=True)
-        (self.tree(request.chain_id).parent / "parent").write_text(request.parent or "")
-        return True
-
-    def close(self) -> None:
-        return
-
-
 class Bench:
     """One store with its service, transport and drivers."""
 
@@ -209,7 +102,7 @@ class Bench:
         self.index = Index(self.layout)
         self.blobs = Blobs(self.layout)
         self.shelf = Shelf()
-        self.driver = Folders(root / "driver", independent=independent)
+        self.driver = FolderStorage(str(root / "driver"), independent=independent)
         self.parts = Parts(
             layout=self.layout, database=self.index, locks=Locks(self.layout), blobs=self.blobs, worker=Worker,
             storage=lambda name: {"folders": self.driver}[name], default_storage="folders",
@@ -223,7 +116,7 @@ class Bench:
         for folder in ("root", "driver", "run"):
             base = self.root / folder
             found |= {str(path.relative_to(self.root)) for path in base.rglob("*") if not path.is_dir()}
-        return {path for path in found if not path.startswith(("root/index.db", "root/locks"))}
+        return {path for path in found if not path.startswith(("root/index.db", "root/locks", "driver/lock"))}
 
     def rows(self, table: str) -> int:
         with self.index.read() as db:

@@ -111,3 +111,24 @@ def test_a_link_in_the_way_is_not_followed(source, folder):
     with pytest.raises(OSError):
         copy_tree(str(source), str(folder / "target"), Cancel(60))
     assert os.listdir(folder / "elsewhere") == []
+
+
+def test_a_tree_deeper_than_any_path(source, target):
+    """A container nests folders by descriptors; a path of its bottom fits no system call. Hard links down there, too."""
+    fd = os.open(source, os.O_RDONLY)
+    for _ in range(100):
+        os.mkdir("é" * 30, dir_fd=fd)
+        inner = os.open("é" * 30, os.O_RDONLY, dir_fd=fd)
+        os.close(fd)
+        fd = inner
+    os.close(os.open("bottom", os.O_CREAT | os.O_WRONLY, dir_fd=fd))
+    os.link("bottom", "same", src_dir_fd=fd, dst_dir_fd=fd)
+    os.close(fd)
+    copy_tree(str(source), str(target), Cancel(60))
+    fd = os.open(target, os.O_RDONLY)
+    for _ in range(100):
+        inner = os.open("é" * 30, os.O_RDONLY, dir_fd=fd)
+        os.close(fd)
+        fd = inner
+    assert sorted(os.listdir(fd)) == ["bottom", "same"] and os.stat("same", dir_fd=fd).st_nlink == 2
+    os.close(fd)

@@ -76,6 +76,7 @@ class OverlayForm:
         if place.view:
             options.insert(0, "ro")
         else:
+            _have(place.folder + "/work")
             options += [f"upperdir={_escape(place.tree)}", f"workdir={_escape(place.folder)}/work"]
         return (Mount("overlay", "overlay", (*options, *_plain(), *self._mount_options)),)
 
@@ -97,6 +98,13 @@ def _plain() -> list[str]:
     (metacopy), none that stands for another place (redirect_dir), no tie to the folders that it was first mounted with (index).
     A kernel that does not know one of these has no parameter of that name, and would refuse to mount."""
     return [f"{name}=off" for name in _TIES if os.path.exists(_PARAMETERS + name)]
+
+
+def _have(work: str) -> None:
+    try:
+        os.mkdir(work, 0o700)
+    except FileExistsError:
+        return  # always, but where a commit was killed between seal() and its end
 
 
 def _copy_attributes(source: str, target: str) -> None:

@@ -6,7 +6,7 @@ import gzip
 import hashlib
 from typing import Callable, Mapping, NamedTuple, Sequence
 
-from conman_kernel.errors import ConmanError, InvalidInput
+from ...errors import ConmanError, InvalidInput
 
 TAR = "application/vnd.oci.image.layer.v1.tar"
 
@@ -86,6 +86,7 @@ class Refused(NamedTuple):
 
 
 Verdict = Accepted | Refused
+"""What a case ends as."""
 
 
 class Case(NamedTuple):

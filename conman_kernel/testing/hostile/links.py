@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..cases import Accepted, Case, d, f, n, no, ok, s
-from ..tars import file, folder, link, node, opaque, pax, symlink, tar, whiteout
+from .cases import Accepted, Case, d, f, n, no, ok, s
+from .tars import file, folder, link, node, opaque, pax, symlink, tar, whiteout
 
 UP = b"../../../../../../../../../../../../"
 

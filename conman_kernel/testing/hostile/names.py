@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..cases import Accepted, Case, d, f, no, ok, s
-from ..tars import GNU, file, folder, gnu_link, gnu_name, pax, symlink, tar, whiteout
+from .cases import Accepted, Case, d, f, no, ok, s
+from .tars import GNU, file, folder, gnu_link, gnu_name, pax, symlink, tar, whiteout
 
 DEEP = b"/".join([b"d"] * 200)
 BEYOND = b"/".join([b"d"] * 300)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..cases import Accepted, Case, d, f, n, no, ok, s
-from ..tars import GNU, OLD, file, folder, header, link, node, opaque, pax, symlink, tar, whiteout
+from .cases import Accepted, Case, d, f, n, no, ok, s
+from .tars import GNU, OLD, file, folder, header, link, node, opaque, pax, symlink, tar, whiteout
 
 CASES = [
     Case("device-null", [tar(node(b"null", b"3", 1, 3, mode=0o666))], ok(null=n("char", 1, 3, 0o666))),
