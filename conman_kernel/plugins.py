@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from _thread import allocate_lock
-from typing import TYPE_CHECKING, Callable, Iterator, Mapping, TypeVar, cast
+from typing import TYPE_CHECKING, Iterator, Mapping, TypeVar, cast
 
+from .calls import Calls, Owner
 from .config import Config, unknown_key
 from .config_schema import Value
 from .discovery import Discovery, EntryPoint
@@ -15,7 +16,6 @@ from .errors import (
     ConmanError,
     PluginApiMismatch,
     PluginConflict,
-    PluginFailed,
     PluginNotInstalled,
     PluginUnavailable,
 )
@@ -86,6 +86,7 @@ class Plugins:
         self._discovery = Discovery(layout, remember=not looking)
         self._open: dict[tuple[str, str, Access], object] = {}
         self._opening = allocate_lock()
+        self.calls = Calls()
 
     def get(self, slot: Slot[T], name: str, *, access: Access = AS_CONFIGURED) -> T:
         """The object that the named plugin offers to a slot, opened on first need.
@@ -129,15 +130,16 @@ class Plugins:
 
         entry = self._entry(slot, name)
         context = self._context(slot, entry, self._provider(slot, entry))
-        hook: object = getattr(self._import(slot, entry), "conman_doctor", None)
+        owner = self._owner(slot, entry)
+        hook: object = getattr(self._import(owner, entry), "conman_doctor", None)
         if not callable(hook):
             return context, ()
         if not hasattr(hook, "conman_impl"):
-            raise _failure(slot, entry, "has a conman_doctor that is not marked with hookimpl")
-        answer: object = self._call(slot, entry, "conman_doctor", lambda: tuple(hook()))
+            raise owner.failure("has a conman_doctor that is not marked with hookimpl")
+        answer: object = owner.call("conman_doctor", lambda: tuple(hook()), loading=True)
         assert isinstance(answer, tuple)
         if not all(isinstance(one, Check) for one in answer):
-            raise _failure(slot, entry, "must return checks from conman_doctor, made by conman_kernel.slots.doctor.check")
+            raise owner.failure("must return checks from conman_doctor, made by conman_kernel.slots.doctor.check")
         return context, answer
 
     def check_options(self) -> Iterator[ConmanError]:
@@ -178,19 +180,20 @@ class Plugins:
         if slot.group == "conman.storage" and not self._looking:
             # Drivers make their folders themselves; the one above is nobody else's to write, whatever the umask.
             self._layout.ensure(os.path.dirname(context.state_dir))
-        made = self._call(slot, entry, "open", lambda: provider.open(context))
-        missing = self._call(slot, entry, "open", lambda: [member for member in slot.members if not hasattr(made, member)])
+        owner = self._owner(slot, entry)
+        made = owner.call("open", lambda: provider.open(context), loading=True)
+        missing = owner.call("open", lambda: [member for member in slot.members if not hasattr(made, member)])
         if missing:
-            raise PluginFailed(f"{name} ({_shipped(entry)}) lacks {', '.join(missing)} of the slot {slot.group}",
-                               slot=slot.group, plugin=name, distribution=_shipped(entry))
-        return guard(made, lambda: _failure(slot, entry))
+            raise owner.failure(f"lacks {', '.join(missing)} of the slot {slot.group}")
+        return guard(made, owner)
 
     def _probe(self, slot: Slot[T], entry: EntryPoint, provider: Provider[T],
                context: PluginContext[Mapping[str, object]]) -> Unavailable | None:
-        no: object = self._call(slot, entry, "probe", lambda: provider.probe(context))
-        if no is None or isinstance(no, Unavailable):
+        owner = self._owner(slot, entry)
+        no: object = owner.call("probe", lambda: provider.probe(context), loading=True)
+        if no is None or (isinstance(no, Unavailable) and all(isinstance(text, str) for text in tuple(no))):
             return no
-        raise _failure(slot, entry, f"must answer None or Unavailable from probe, not {type(no).__name__}")
+        raise owner.failure(f"must answer None or Unavailable from probe, not {type(no).__name__}")
 
     def _report(self, slot: Slot[T], name: str) -> PluginReport:
         entry = self._entry(slot, name)
@@ -237,54 +240,65 @@ class Plugins:
         return PluginNotInstalled(f"no plugin {name} for {group} is installed", slot=group, plugin=name,
                                   hint=f"{hint}pip install conman-{name}")
 
+    def _owner(self, slot: Slot[T], entry: EntryPoint) -> Owner:
+        return Owner(slot.group, entry.name, _shipped(entry), self.calls)
+
     def _provider(self, slot: Slot[T], entry: EntryPoint) -> Provider[T]:
         hook = None
+        owner = self._owner(slot, entry)
         if self._discovery.is_verified(entry) and not traced("hooks"):
-            hook = getattr(self._import(slot, entry), slot.hook, None)  # None: its code changed in place since
-        answer: object = self._call(slot, entry, slot.hook, hook) if hook else self._checked_by_pluggy(slot, entry)
+            hook = getattr(self._import(owner, entry), slot.hook, None)  # None: its code changed in place since
+        answer: object = owner.call(slot.hook, hook, loading=True) if hook else self._checked_by_pluggy(slot, entry, owner)
         if not isinstance(answer, Provider):
-            raise PluginFailed(f"{entry.name} ({_shipped(entry)}) must return a Provider from {slot.hook}, not "
-                               f"{type(answer).__name__}", slot=slot.group, plugin=entry.name, distribution=_shipped(entry))
+            raise owner.failure(f"must return a Provider from {slot.hook}, not {type(answer).__name__}")
         if answer.api != slot.api:
             raise PluginApiMismatch(
                 f"{entry.name} ({_shipped(entry)}) was written for version {answer.api} of {slot.group}, this conman speaks "
                 f"{slot.api}", slot=slot.group, plugin=entry.name, distribution=_shipped(entry),
                 hint=f"pip install --upgrade conman {entry.distribution}")
+        declared: tuple[object, ...] = (answer.summary, *answer.options)
+        if not isinstance(declared[0], str) or not all(isinstance(option, Option) for option in declared[1:]):
+            raise owner.failure("must declare a summary of one line and options made by provider()")
         return cast("Provider[T]", answer)
 
-    def _checked_by_pluggy(self, slot: Slot[T], entry: EntryPoint) -> object:
+    def _checked_by_pluggy(self, slot: Slot[T], entry: EntryPoint, owner: Owner) -> object:
         import pluggy
 
         from . import hookspecs
 
-        module = self._import(slot, entry)
+        module = self._import(owner, entry)
         manager = pluggy.PluginManager("conman")  # one a plugin: nothing shadows, a raising one starves no other
         if traced("hooks"):
             manager.trace.root.setwriter(lambda text: sys.stderr.write(f"hooks: {entry.name}: {text}"))
             manager.enable_tracing()
         manager.add_hookspecs(hookspecs)
-        try:
-            manager.register(module, name=entry.name)
-            manager.check_pending()
-        except (pluggy.PluginValidationError, ValueError) as error:
-            raise _failure(slot, entry, f"has a hook that does not fit: {error}") from error
-        answers: list[object] = self._call(slot, entry, slot.hook, getattr(manager.hook, slot.hook))
+
+        def register() -> None:
+            try:
+                manager.register(module, name=entry.name)
+                manager.check_pending()
+            except (pluggy.PluginValidationError, ValueError) as error:
+                raise owner.failure(f"has a hook that does not fit: {error}") from error
+
+        owner.call("register", register, loading=True)  # looks at every name of the module, whose attributes may do anything
+        answers: list[object] = owner.call(slot.hook, getattr(manager.hook, slot.hook), loading=True)
         if len(answers) != 1:
-            raise _failure(slot, entry, f"must implement {slot.hook} exactly once (a None is no answer)")
+            raise owner.failure(f"must implement {slot.hook} exactly once (a None is no answer)")
         self._discovery.set_verified(entry)
         return answers[0]
 
-    def _import(self, slot: Slot[T], entry: EntryPoint) -> object:
+    def _import(self, owner: Owner, entry: EntryPoint) -> object:
         import importlib
 
-        module, _, attribute = entry.value.partition(":")
-        try:
+        def load() -> object:
+            module, _, attribute = entry.value.partition(":")
             loaded: object = importlib.import_module(module.strip())
             for part in attribute.split(".") if attribute else ():
                 loaded = getattr(loaded, part.strip())
-        except (Exception, SystemExit) as error:
-            raise _failure(slot, entry, f"cannot be imported: {type(error).__name__}: {error}") from error
-        return loaded
+            return loaded
+
+        # Nothing that is raised here was meant for a caller of the slot, our own errors included.
+        return owner.call("import", load, words="cannot be imported: {1}", typed=(), loading=True)
 
     def _context(self, slot: Slot[T], entry: EntryPoint, provider: Provider[T],
                  access: Access = AS_CONFIGURED) -> PluginContext[Mapping[str, object]]:
@@ -305,22 +319,6 @@ class Plugins:
         return PluginContext(name=entry.name, options=values, state_dir=self._layout.plugin_state(entry.name),
                              run_dir=self._layout.plugin_run(entry.name), log=self._log, registries=registries, access=access)
 
-    def _call(self, slot: Slot[T], entry: EntryPoint, what: str, function: Callable[[], R]) -> R:
-        try:
-            return function()
-        except ConmanError:
-            raise
-        except Exception as error:
-            raise _failure(slot, entry, f"failed in {what}: {type(error).__name__}: {error}") from error
-
-
-R = TypeVar("R")
-
 
 def _shipped(entry: EntryPoint) -> str:
-    return f"{entry.distribution} {entry.version}"
-
-
-def _failure(slot: Slot[T], entry: EntryPoint, what: str = "failed") -> PluginFailed:
-    return PluginFailed(f"{entry.name} ({_shipped(entry)}) {' '.join(what.split())}", slot=slot.group, plugin=entry.name,
-                        distribution=_shipped(entry), hint="this is a defect of the plugin; conman's own state is untouched")
+    return f"{entry.distribution} {entry.version}".rstrip()

@@ -5,6 +5,8 @@ Imported only where one of these is wanted; a test holds that click and the fast
 
 from __future__ import annotations
 
+import sys
+
 import click
 from click.shell_completion import CompletionItem
 
@@ -199,4 +201,5 @@ def complete(instruction: str) -> int:
     """
     from click.shell_completion import shell_complete
 
+    sys.stdout = sys.__stdout__  # click prints; see .entry
     return shell_complete(application(), {}, "conman", "_CONMAN_COMPLETE", instruction)

@@ -109,7 +109,7 @@ def run_verb(context: Context, verb: Verb, values: Values) -> int:
 
     :returns: the exit code; 128 + n where signal n stopped it.
     """
-    with Cancelling(context.cancel) as caught:
+    with context.waiting, Cancelling(context.cancel, context.waiting) as caught:
         try:
             return verb.run(context, values)
         except Cancelled:

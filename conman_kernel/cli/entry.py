@@ -21,11 +21,14 @@ def main() -> None:
 
     The process ends without the interpreter's own tidying up (7 ms of a ``ps``): the kernel is closed by then, output
     is not buffered, and the operating system takes the rest back.
+
+    What prints is no part of conman, which writes to its descriptors: a plugin's words go where they cannot get into the output.
     """
     _open_standard_descriptors()
     gc.set_threshold(_COLLECT_EVERY, 20, 20)
+    sys.stdout, printed = sys.stderr, sys.stdout
     code = run(sys.argv[1:])
-    for stream in (sys.stdout, sys.stderr):
+    for stream in (printed, sys.stderr):
         try:
             stream.flush()
         except (OSError, AttributeError):

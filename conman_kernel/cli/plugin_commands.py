@@ -7,6 +7,7 @@ kernel with the global options applied.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidInput, PluginConflict, PluginFailed
@@ -62,6 +63,7 @@ def run_plugin_command(argv: list[str], words: list[str]) -> int | None:
 
     from .click_app import application
 
+    sys.stdout = sys.__stdout__  # what a command prints is its output; see .entry
     try:
         code: object = application().main(argv, prog_name="conman", standalone_mode=False)
     except click.exceptions.Exit as error:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Callable
 
+    from .waiting import Waiting
+
     _Handler = Callable[[int, FrameType | None], object] | int | None
 else:
     import _signal as signal  # the enumerations of the other half are a millisecond of every command
@@ -23,16 +25,19 @@ class Cancelling:
     """While entered, a signal of :data:`CAUGHT` fires the cancel token; the handlers before it are put back at the end, and the
     token is closed.
 
-    A second signal while the kernel still undoes changes nothing: undo is short, and half an undo is what nobody wants.
+    A second signal while the kernel still undoes changes nothing: undo is short, and half an undo is what nobody wants. Only a
+    plugin that does not come back is left, see :mod:`.waiting`.
     Signals that were ignored when the command began (``nohup``, a background job) stay ignored.
 
+    :param waiting: is told of each signal.
     :ivar number: the first signal that came, or 0.
     """
 
-    __slots__ = ("_before", "_cancel", "_wakeup", "number")
+    __slots__ = ("_before", "_cancel", "_waiting", "_wakeup", "number")
 
-    def __init__(self, cancel: Cancel) -> None:
+    def __init__(self, cancel: Cancel, waiting: Waiting | None = None) -> None:
         self._cancel = cancel
+        self._waiting = waiting
         self._before: list[tuple[int, _Handler]] = []
         self._wakeup = -1
         self.number = 0
@@ -57,3 +62,5 @@ class Cancelling:
             from signal import Signals
 
             self._cancel.cancel(f"stopped by {Signals(number).name}")
+        if self._waiting is not None:
+            self._waiting.interrupted()

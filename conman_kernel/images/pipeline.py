@@ -18,6 +18,7 @@ from .fetch import Source
 from .layers import Layers, Plan
 from .parts import Parts
 from .records import Progress
+from .together import ended
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -50,25 +51,29 @@ class Pipeline:
         """Download, unpack and commit the layers.
 
         :param plans: lowest first; what lies below the first is committed.
-        :raises ConmanError: the first failure; all threads and workers have ended by then. What was committed stays.
+        :raises ConmanError: the first failure; all threads and workers have ended by then (but for one in a plugin that does not
+            come back). What was committed stays.
         """
         count = min(UNPACKERS, len(plans))
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        everybody = True
         try:
-            with (Crew(self._parts.worker, count) as crew,
-                  ThreadPoolExecutor(self._parts.parallel, "conman-download") as downloads,
-                  ThreadPoolExecutor(count, "conman-unpack") as unpacks):
+            with Crew(self._parts.worker, count) as crew:
+                downloads = ThreadPoolExecutor(self._parts.parallel, "conman-download")
+                unpacks = ThreadPoolExecutor(count, "conman-unpack")
                 layers = Layers(self._parts, self._what, crew, self._cancel, self._download)
                 try:
                     self._run(plans, layers, downloads, unpacks)
                 except BaseException:
                     self._cancel.cancel("another layer failed")
-                    for future in self._futures:
-                        future.cancel()
+                    everybody = ended(self._futures, downloads, unpacks)
                     raise
+                downloads.shutdown()
+                unpacks.shutdown()
         finally:
-            os.close(self._wake)
-            self._cancel.close()
+            if everybody:  # else somebody may still write to a descriptor, and it must not be another file's by then
+                os.close(self._wake)
+                self._cancel.close()
 
     def _run(self, plans: Sequence[Plan], layers: Layers, downloads: ThreadPoolExecutor,
              unpacks: ThreadPoolExecutor) -> None:

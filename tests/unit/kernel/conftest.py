@@ -17,12 +17,14 @@ HEAD = """
 from typing import NamedTuple
 from conman_kernel import hookimpl
 from conman_kernel.errors import InvalidState
-from conman_kernel.slots.attach import API
+from conman_kernel.slots.attach import API, End, Outcome
 from conman_kernel.slots.provider import NoOptions, Provider, Unavailable, provider
 
 class Thing:
     direct = False
     def run(self, request):
+        return End(Outcome.EXITED)
+    def echo(self, request):
         return ("ran", request)
 """
 
