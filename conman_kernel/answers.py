@@ -13,7 +13,8 @@ from typing import Mapping
 from .record import Record
 
 _FILES: Mapping[str, str] = {"conman.storage": ".slots.storage", "conman.transport": ".slots.transport",
-                             "conman.runtime": ".slots.runtime", "conman.attach": ".slots.attach"}
+                             "conman.runtime": ".slots.runtime", "conman.attach": ".slots.attach",
+                             "conman.events": ".slots.events"}
 
 _ANSWERS: Mapping[str, Mapping[str, str]] = {
     "conman.storage": {
@@ -25,6 +26,7 @@ _ANSWERS: Mapping[str, Mapping[str, str]] = {
                          "account": "str | None", "tags": "iterator of str", "repositories": "iterator of str"},
     "conman.runtime": {"binary": "str", "commands": "RuntimeCommands", "exit_code": "int", "features": "Features"},
     "conman.attach": {"direct": "bool", "run": "End"},
+    "conman.events": {"read": "iterator of Event"},
 }
 
 _FIELDS: Mapping[str, Mapping[str, str]] = {
@@ -38,6 +40,7 @@ _FIELDS: Mapping[str, Mapping[str, str]] = {
     "RuntimeCommands": dict.fromkeys(("create", "start", "state", "kill", "delete", "force_delete", "exec", "pause", "resume",
                                       "checkpoint", "restore", "update", "run"), "tuple"),
     "End": {"outcome": "Outcome"},
+    "Event": {"time_ns": "int", "type": "str", "status": "str"},
 }
 
 

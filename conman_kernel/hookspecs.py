@@ -19,6 +19,7 @@ import pluggy
 
 from .slots.attach import Attach
 from .slots.doctor import Check
+from .slots.events import EventSink
 from .slots.provider import Provider
 from .slots.runtime import Runtime
 from .slots.storage import StorageDriver
@@ -93,4 +94,18 @@ def conman_doctor() -> Sequence[Check]:  # type: ignore[empty-body]
       that names plugin and distribution, and keeps no other from its work.
 
     :returns: checks, made by :func:`conman_kernel.slots.doctor.check` without input or output; an empty sequence for none.
+    """
+
+
+@hookspec
+def conman_event_sink() -> Provider[EventSink]:  # type: ignore[empty-body]
+    """Declare an event sink: who is told what happens to containers and images.
+
+    - *When*: something first happens in a command, or events are first asked for, and ``[events] sinks`` has this plugin. So it is
+      loaded by every command that changes a container or an image, and should cost little.
+    - *By whom*: :class:`~conman_kernel.plugins.Plugins`, with nothing; ``plugin inspect`` and ``config check`` call it, too.
+    - *Then*: the object is told of each event after the change, sink by sink in the order of the configuration. One that raises
+      is reported once and starves no other; it harms no container.
+
+    :returns: one provider, the same each time, made without input or output.
     """

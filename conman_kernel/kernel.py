@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .containers.service import Containers
     from .containers.shim import Shim
     from .doctor.report import DoctorReport
+    from .events.service import Events
     from .images.image import Image
     from .images.registries import Registries
     from .images.service import Images
@@ -65,6 +66,7 @@ class Conman:
         self._context: Context | None = None
         self._images: Images | None = None
         self._containers: Containers | None = None
+        self._events: Events | None = None
         self._making = allocate_lock()
 
     def __enter__(self) -> Conman:
@@ -105,6 +107,15 @@ class Conman:
             if self._containers is None:
                 self._containers = self._make_containers()
             return self._containers
+
+    @property
+    def events(self) -> Events:
+        """What happens to containers and images, told and read."""
+        if self._events is None:
+            from .events.service import Events
+
+            self._events = Events(self.config, self.plugins, self.log)
+        return self._events
 
     @property
     def system(self) -> System:
@@ -148,18 +159,25 @@ class Conman:
             layout=self.layout, database=self._index, locks=self._locks, blobs=Blobs(self.layout), worker=_worker,
             storage=self._driver, default_storage=self.config.text("storage.driver"), transport=self._transport,
             short_names=self.config.texts("short_names"), keep_blobs=self.config.switch("keep_blobs"),
-            parallel=self.config.number("pull.parallel"), log=self.log))
+            parallel=self.config.number("pull.parallel"), log=self.log, tell=self._tell))
 
     def _make_containers(self) -> Containers:
         from .containers.context import Context
         from .containers.service import Containers
 
         self._context = Context(config=self.config, layout=self.layout, index=self._index, locks=self._locks,
-                                plugins=self.plugins, log=self.log, writable=lambda: self.images.writable)
+                                plugins=self.plugins, log=self.log, writable=lambda: self.images.writable, tell=self._tell)
         if self._shim is not None:
             self._context.adopt_shim(self._shim)
             self._shim = None
         return Containers(self._context, place=self._place, images_of=self._images_of)
+
+    def _tell(self, type: str, status: str, id: str, name: str, image: str = "", attributes: tuple[tuple[str, str], ...] = (),
+              exit_code: int | None = None) -> None:
+        if self.config.texts("events.sinks"):
+            from .events.service import event
+
+            self.events.emit(event(type, status, id, name, image, attributes, exit_code))
 
     def _driver(self, name: str) -> StorageDriver:
         from .slots import STORAGE

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_SEVERAL = {"conman.events": "events.sinks"}
+"""Groups of which several plugins may be selected, and the key that lists them."""
+
 
 class PluginInfo(Record):
     """One installed plugin, known from metadata alone.
@@ -214,6 +217,8 @@ class Plugins:
     def _selected(self, slot: Slot[T]) -> tuple[str, ...]:
         if slot.group == "conman.transport":
             return tuple(sorted({str(value.value) for value in self._config.transports.values()}))
+        if slot.group in _SEVERAL:
+            return self._config.texts(_SEVERAL[slot.group])
         key = {"conman.storage": "storage.driver", "conman.runtime": "runtime.name", "conman.attach": "attach.name"}[slot.group]
         return (self._config.text(key),)
 

@@ -15,6 +15,20 @@ def rfc3339(seconds: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)) + f".{int((seconds - whole) * 1e9):09d}Z"
 
 
+def nanoseconds(when: float | str, *, ahead: bool = False) -> int:
+    """A point in time as nanoseconds since the epoch; the digits of a text that has them are exact.
+
+    :param when: seconds since the epoch, or as :func:`parse_time` takes it. Errors likewise.
+    """
+    if not isinstance(when, str):
+        return int(when * 1e9)
+    whole, dot, rest = when.partition(".")
+    if not dot or not (whole.isdecimal() or whole[10:11] in ("T", " ")):
+        return int(parse_time(when, ahead=ahead) * 1e9)
+    digits = len(rest) - len(rest.lstrip("0123456789"))
+    return int(parse_time(whole + rest[digits:])) * 10**9 + int(rest[:digits].ljust(9, "0")[:9])
+
+
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 

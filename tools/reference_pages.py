@@ -83,6 +83,8 @@ PAGES = (
         Entry(f"{K}.system.usage.ContainerUsage"), Entry(f"{K}.system.prune.SystemPruneReport"),
         Entry(f"{K}.system.holders.Holder"), Entry(f"{K}.system.migration.MigrateReport"),
         Entry(f"{K}.system.migration.MigrateStep"))),
+    Page("events", "Events", "What happens to containers and images: [python.md](../python.md#events) follows it.", (
+        Entry(f"{K}.events.service.Events", "Conman.events"),)),
     Page("errors", "Errors", "", _modules("errors")),
     Page("slots", "Slots: what a plugin is", "[plugins.md](../plugins.md) writes some.", (
         *_modules("slots", "slots.provider", "hookspecs"), Entry(f"{K}.hookimpl"), *_modules("record"))),
@@ -92,6 +94,7 @@ PAGES = (
     _slot("attach", "attach", "conman_attach"),
     Page("doctor", "Checks for `conman doctor`", "Any plugin module may contribute some, beside its slot's hook.", (
         Entry(f"{K}.hookspecs.conman_doctor"), *_modules("slots.doctor", "doctor.report"))),
+    _slot("events", "event sinks", "conman_event_sink"),
     Page("oci", "OCI documents", "Functions on references, digests and documents: no input, no output.", _modules(
         "oci.reference", "oci.digest", "oci.descriptor", "oci.platform", "oci.media_types", "oci.manifest", "oci.docker_manifest",
         "oci.image_config", "oci.documents", "oci.instructions", "oci.recipe")

@@ -15,6 +15,7 @@ VERBS: Mapping[str, str] = {
     "create": "create:VERB",
     "diff": "diff:VERB",
     "doctor": "doctor:VERB",
+    "events": "events:VERB",
     "exec": "exec:VERB",
     "export": "export:VERB",
     "history": "history:VERB",

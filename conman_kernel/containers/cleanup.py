@@ -20,6 +20,9 @@ from .files import remove_named
 from .rootfs import release
 from .rows import ContainerRow
 from .state import ended, exit_status
+from .telling import tell
+
+_INTERRUPTED = "the start was interrupted"
 
 
 def finish(context: Context, row: ContainerRow, cancel: Cancel) -> ContainerRow:
@@ -37,14 +40,23 @@ def finish(context: Context, row: ContainerRow, cancel: Cancel) -> ContainerRow:
     over = _ended(row, status, rebooted)
     if row.parsed_options().remove or row.state == "removing":
         # The row says `removing` before anything goes, so that this may go on while the runtime forgets the container.
-        take_down(context, row, cancel, meanwhile=lambda: _dismantle(context, over, cancel))
-        return _forget(context, over)
+        take_down(context, row, cancel, meanwhile=lambda: _dismantle(context, over, cancel, ran=_ran(row, over)))
+        gone = _forget(context, over)
+        tell(context, over, *(("cleanup",) if _ran(row, over) else ()), "remove")
+        return gone
     take_down(context, row, cancel)
-    row = over
+    ran, row = _ran(row, over), over
     with context.index.write() as connection:
         rows.update(connection, row.id, state=row.state, exit_code=row.exit_code, finished=row.finished, oom=row.oom,
                     error=row.error, pid=0, pid_start=0, shim_pid=0, shim_start=0, owner_pid=0, owner_start=0)
+    if ran:
+        tell(context, row, "died", "cleanup", exit_code=row.exit_code)
     return row
+
+
+def _ran(before: ContainerRow, over: ContainerRow) -> bool:
+    """Whether there is an end to be told: not of a run that had ended before, or never began."""
+    return before.state in ("starting", "running", "paused") and over.state == "exited" and over.error != _INTERRUPTED
 
 
 def take_down(context: Context, row: ContainerRow, cancel: Cancel, *, meanwhile: Callable[[], None] | None = None) -> None:
@@ -70,18 +82,29 @@ def take_down(context: Context, row: ContainerRow, cancel: Cancel, *, meanwhile:
     _remove_run_folder(context, row)
 
 
-def remove(context: Context, row: ContainerRow, cancel: Cancel) -> ContainerRow:
-    """Remove a container that does not run: snapshot, log, exit file, row. The caller holds its lock."""
+def remove(context: Context, row: ContainerRow, cancel: Cancel, *, known: bool = True) -> ContainerRow:
+    """Remove a container that does not run: snapshot, log, exit file, row. The caller holds its lock.
+
+    :param known: False: nobody was told that it was made, and nobody is told that it goes.
+    """
     _dismantle(context, row, cancel)
     _remove_run_folder(context, row)
-    return _forget(context, row)
+    gone = _forget(context, row)
+    if known:
+        tell(context, row, "remove")
+    return gone
 
 
-def _dismantle(context: Context, row: ContainerRow, cancel: Cancel) -> None:
-    """Everything of a container but its row and its run folder, after the row says that it goes."""
+def _dismantle(context: Context, row: ContainerRow, cancel: Cancel, *, ran: bool = False) -> None:
+    """Everything of a container but its row and its run folder, after the row says that it goes.
+
+    :param ran: its run has just ended.
+    """
     with context.index.write() as connection:
         rows.update(connection, row.id, state="removing", exit_code=row.exit_code, owner_pid=os.getpid(),
                     owner_start=start_time(os.getpid()))
+    if ran:
+        tell(context, row, "died", exit_code=row.exit_code)
     release(context, row, force=True)
     context.driver(row.storage).remove(KeyRequest(row.id, cancel))
     options = row.parsed_options()
@@ -125,7 +148,7 @@ def _ended(row: ContainerRow, status: ExitStatus | None, rebooted: bool) -> Cont
         return row
     if row.state == "starting" and status is None:
         # Whoever started it was killed before the shim had a process: it is as it was before.
-        return row._replace(state="exited" if row.started else "created", error="the start was interrupted")
+        return row._replace(state="exited" if row.started else "created", error=_INTERRUPTED)
     return ended(row._replace(pid=0, pid_start=0, shim_pid=0, shim_start=0), status, rebooted=rebooted)
 
 

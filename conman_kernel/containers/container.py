@@ -10,6 +10,7 @@ from .described import Described
 from .rows import by_id
 from .state import is_running, refreshed
 from .streams import RunOutcome, Streams
+from .telling import tell
 
 if TYPE_CHECKING:
     from ..oci.recipe import Format
@@ -321,6 +322,7 @@ class Container(Described):
         watch = cancel or Cancel()
         with self._context.locks.acquire(self._row.num, watch):
             path = rootfs.hold(self._context, refreshed(self._context, self.id), watch)
+        tell(self._context, self._row, "mount")
         return mount_point(path, self._context, self._row)
 
     def unmount(self, *, force: bool = False, cancel: Cancel | None = None) -> bool:
@@ -331,7 +333,10 @@ class Container(Described):
         from . import rootfs
 
         with self._context.locks.acquire(self._row.num, cancel or Cancel()):
-            return rootfs.let_go(self._context, refreshed(self._context, self.id), force=force)
+            held = rootfs.let_go(self._context, refreshed(self._context, self.id), force=force)
+        if held:
+            tell(self._context, self._row, "unmount")
+        return held
 
     @property
     def mount_point(self) -> str:

@@ -16,6 +16,7 @@ from ..store.locks import Locks
 from .hostfacts import read_facts
 from .runtime_client import RuntimeClient
 from .shim import Shim
+from .telling import Tell, nobody
 
 if TYPE_CHECKING:
     from ..slots.attach import Attach
@@ -30,11 +31,12 @@ _BOOT = ("import sys; end = 2 + int(sys.argv[1]); sys.path[:] = sys.argv[2:end];
 class Context:
     """The shared means of one :class:`~conman_kernel.Conman`. Holds no state of any container.
 
+    :param tell: tells the event sinks what happened; see :mod:`.telling`.
     :param writable: the store's side of containers as writable instances; asked for on first need.
     """
 
     def __init__(self, *, config: Config, layout: Layout, index: Index, locks: Locks, plugins: Plugins, log: Log,
-                 writable: Callable[[], Writable]) -> None:
+                 writable: Callable[[], Writable], tell: Tell = nobody) -> None:
         self.config = config
         self.layout = layout
         self.index = index
@@ -42,6 +44,7 @@ class Context:
         self.plugins = plugins
         self.log = log
         self.writable = writable
+        self.tell = tell
         self._facts: HostFacts | None = None
         self._clients: dict[str, RuntimeClient] = {}
         self._shim: Shim | None = None

@@ -20,6 +20,7 @@ from .context import Context
 from .files import remove_named, write_new
 from .names import check_name, random_name
 from .rows import ContainerRow
+from .telling import tell
 from .words import command_words
 
 _NAME_TRIES = 32
@@ -75,22 +76,26 @@ def create(context: Context, image: ImageLike, chain_id: str, options: Container
         if options.cidfile:
             write_new(options.cidfile, id, "container ID file")
         driver.prepare(PrepareRequest(id, chain_id or None, cancel))
-        if to_start:
-            return row
-        with context.index.write() as connection:
-            rows.update(connection, id, state="created", owner_pid=0, owner_start=0)
+        if not to_start:
+            with context.index.write() as connection:
+                rows.update(connection, id, state="created", owner_pid=0, owner_start=0)
+            row = row._replace(state="created", owner_pid=0, owner_start=0)
     except BaseException:
-        discard(context, row)
+        discard(context, row, known=False)
         raise
-    return row._replace(state="created", owner_pid=0, owner_start=0)
+    tell(context, row, "create")
+    return row
 
 
-def discard(context: Context, row: ContainerRow) -> None:
-    """Remove what a ``create``, or a ``run`` before its start, has left: the id file, the snapshot, then the row."""
+def discard(context: Context, row: ContainerRow, *, known: bool) -> None:
+    """Remove what a ``create``, or a ``run`` before its start, has left: the id file, the snapshot, then the row.
+
+    :param known: it may have been told of.
+    """
     from .cleanup import remove
 
     remove_named(row.parsed_options().cidfile, row.id)
-    remove(context, row, Cancel())
+    remove(context, row, Cancel(), known=known)
 
 
 def image_name(image: ImageLike) -> str:

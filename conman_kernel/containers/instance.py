@@ -17,6 +17,7 @@ from ..worker.jobs import Change, PackRequest, PackResult
 from .context import Context
 from .rows import ContainerRow
 from .still import still
+from .telling import tell
 
 if TYPE_CHECKING:
     from .writable import NewImage
@@ -39,10 +40,12 @@ def commit(context: Context, row: ContainerRow, name: str, *, author: str, messa
     recipe = Recipe(created=rfc3339(time.time()), author=author, message=message or f"FROM {row.image_name}",
                     created_by=" ".join(command) or "/bin/sh", run=run_config(row, include_volumes=include_volumes),
                     changes=tuple(changes), format=format)
-    return context.writable().commit(
+    made = context.writable().commit(
         storage=row.storage, key=row.id, below=row.image_chain_id, image_id=row.image_id,
         still=lambda whole: still(context, row, pause=pause, whole=whole, cancel=cancel),
         recipe=recipe, name=name, squash=squash, cancel=cancel)
+    tell(context, row, "commit")
+    return made
 
 
 def run_config(row: ContainerRow, *, include_volumes: bool) -> dict[str, object]:
@@ -80,11 +83,14 @@ def _signal_name(number: int) -> str:
 def export(context: Context, row: ContainerRow, to: str | int | IO[bytes], cancel: Cancel) -> PackResult:
     """See :meth:`.Container.export`."""
     if isinstance(to, str):
-        return _to_file(context, row, to, cancel)
-    if not isinstance(to, int):
+        packed = _to_file(context, row, to, cancel)
+    elif isinstance(to, int):
+        packed = _packed(context, row, to, cancel)
+    else:
         to.flush()
-        return _packed(context, row, to.fileno(), cancel)
-    return _packed(context, row, to, cancel)
+        packed = _packed(context, row, to.fileno(), cancel)
+    tell(context, row, "export")
+    return packed
 
 
 def _to_file(context: Context, row: ContainerRow, path: str, cancel: Cancel) -> PackResult:
@@ -152,7 +158,9 @@ class MountPoint(str):
         from .state import refreshed
 
         with self._context.locks.acquire(self._row.num, Cancel()):
-            rootfs.let_go(self._context, refreshed(self._context, self._row.id), force=False)
+            held = rootfs.let_go(self._context, refreshed(self._context, self._row.id), force=False)
+        if held:
+            tell(self._context, self._row, "unmount")
 
 
 def mount_point(path: str, context: Context, row: ContainerRow) -> MountPoint:

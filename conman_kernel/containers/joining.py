@@ -16,6 +16,7 @@ from .start import Started, release, start
 from .state import is_running
 from .stop import wait
 from .streams import RunOutcome, Streams, terminal_size
+from .telling import tell
 
 if TYPE_CHECKING:
     from .pump import Sink, Source
@@ -49,6 +50,7 @@ def join_person(context: Context, row: ContainerRow, streams: Streams, cancel: C
     except NotFound:
         return RunOutcome(row.id, "exited", wait(context, row, cancel))
     with session:
+        tell(context, row, "attach")
         lines, columns = terminal_size(streams)
         if lines and session.terminal:
             session.resize(rows=lines, columns=columns)
@@ -69,6 +71,7 @@ def join_program(context: Context, row: ContainerRow, *, stdin: Source, stdout: 
     except NotFound:
         return RunOutcome(row.id, "exited", wait(context, row, cancel))
     with session:
+        tell(context, row, "attach")
         return _outcome(context, row, pump(session, stdin=stdin, stdout=stdout, stderr=stderr, cancel=cancel), cancel)
 
 

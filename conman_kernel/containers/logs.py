@@ -15,7 +15,7 @@ from . import logs_bulk
 from .logs_source import Source
 
 if TYPE_CHECKING:
-    from ..inotify import Watch
+    from ..support.inotify import Watch
 
 BOTH = (1, 2)
 """stdout and stderr."""
@@ -95,7 +95,7 @@ class LogReader:
             if self._follow is not None:
                 self._ended = self._follow()
             if self._ended >= 0:
-                from ..inotify import IN_FOLDER, Watch
+                from ..support.inotify import IN_FOLDER, Watch
 
                 self._watch = Watch(self._folder, IN_FOLDER)
             self._source = self._open()

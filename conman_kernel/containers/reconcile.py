@@ -80,7 +80,7 @@ def _settle(context: Context, row: ContainerRow, boot: str) -> None:
         resume(context, now, cancel)
         return
     if now.state == "creating":
-        discard(context, now)
+        discard(context, now, known=True)
     elif now.state == "removing":
         remove(context, now, cancel)
     else:

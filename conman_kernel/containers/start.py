@@ -20,6 +20,7 @@ from .rows import ContainerRow
 from .runtime_client import RuntimeClient, last_error
 from .shim import CreateFailed, Shim, ShimConfig
 from .state import refreshed
+from .telling import tell
 
 if TYPE_CHECKING:
     from .session import SocketSession
@@ -126,6 +127,7 @@ def _start_locked(context: Context, row: ContainerRow, join: Callable[[str], Soc
             session.close()
         _undo(context, before, row, shim, error)
         raise
+    tell(context, row, "init", "start", *(("attach",) if session is not None else ()))
     return Started(row, shim, session)
 
 

@@ -17,6 +17,7 @@ from . import rootfs, rows
 from .context import Context
 from .rows import ContainerRow
 from .state import is_running, refreshed
+from .telling import tell
 
 
 @contextmanager
@@ -55,8 +56,10 @@ def resume(context: Context, row: ContainerRow, cancel: Cancel) -> None:
         if client.has_state(row.id) and client.state(row.id, cancel).get("status") == "paused":
             raise
     with context.index.write() as connection:
-        connection.execute("UPDATE containers SET state = 'running', owner_pid = 0, owner_start = 0 "
-                           "WHERE id = ? AND state = 'paused'", (row.id,))
+        changed = connection.execute("UPDATE containers SET state = 'running', owner_pid = 0, owner_start = 0 "
+                                     "WHERE id = ? AND state = 'paused'", (row.id,)).rowcount
+    if changed:
+        tell(context, row, "unpause")
 
 
 def _pause(context: Context, row: ContainerRow, stack: ExitStack, cancel: Cancel) -> None:
@@ -69,6 +72,7 @@ def _pause(context: Context, row: ContainerRow, stack: ExitStack, cancel: Cancel
     # The caller's token must not leave it paused.
     stack.callback(resume, context, row, Cancel())
     client.call(client.commands.pause, row.id, cancel)
+    tell(context, row, "pause")
 
 
 def _let_go(context: Context, id: str) -> None:

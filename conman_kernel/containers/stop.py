@@ -12,6 +12,7 @@ from .context import Context
 from .paths import SHIM_LOST, exit_file, shim_alive
 from .rows import ContainerRow
 from .state import RUNNING, is_running, outward, refreshed
+from .telling import tell
 
 _SHIM_GRACE = 3.0
 """Seconds that whoever stands beside a container has for its clean-up, once it has ended. A foreground ``run`` that is stopped
@@ -26,6 +27,7 @@ def kill(context: Context, row: ContainerRow, number: int, cancel: Cancel) -> No
     with context.locks.acquire(row.num, cancel):
         row = refreshed(context, row.id)
         _signal(context, row, number, cancel)
+    tell(context, row, "kill")
 
 
 def _signal(context: Context, row: ContainerRow, number: int, cancel: Cancel) -> None:
@@ -70,7 +72,8 @@ def stop(context: Context, row: ContainerRow, *, timeout: int | None, cancel: Ca
     try:
         wait(context, row, cancel)
     except ShimLost:
-        return  # it is over, and nobody asked how
+        pass  # it is over, and nobody asked how
+    tell(context, row, "stop")
 
 
 def _force(context: Context, row: ContainerRow, cancel: Cancel) -> None:

@@ -98,14 +98,17 @@ def copy(images: Images, parts: Parts, source: str, where: str, *, all_platforms
     if where.startswith(STORE):
         return _into_store(images, parts, source, where.removeprefix(STORE), platform, from_access, progress, cancel)
     target = destination(where, parts)
-    if source.startswith(STORE):
-        image = images.get(source.removeprefix(STORE)).record
+    image = images.get(source.removeprefix(STORE)).record if source.startswith(STORE) else None
+    if image is not None:
         found, wanted = _kept(parts, image), parse_platform(platform or image.platform)
     else:
         there = resolve(source, parts, from_access, cancel)
         found = _From(there.source, there.descriptor, there.content, str(there.reference))
         wanted = parse_platform(platform) if platform else host_platform()
-    return _write(parts, found, target, _How(access, wanted, all_platforms, format, progress), cancel)
+    report = _write(parts, found, target, _How(access, wanted, all_platforms, format, progress), cancel)
+    if image is not None:
+        parts.tell("image", "push", image.id, where)
+    return report
 
 
 def _kept(parts: Parts, image: ImageRecord) -> _From:
@@ -159,4 +162,5 @@ def _into_store(images: Images, parts: Parts, source: str, name: str, platform: 
 
     job = Pull(parts, source, platform=platform, progress=progress, access=access, cancel=cancel, names=names)
     image = images.get(job.run(job.resolve()))
+    parts.tell("image", "pull", image.id, source)
     return CopyReport(image.digest, len(image.layers), 0, 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING, Callable, Protocol
 
 from ..record import Record
 
@@ -17,6 +17,16 @@ if TYPE_CHECKING:
     from ..worker.client import Worker
 
 
+class Tell(Protocol):
+    """Tells the event sinks what happened. Never raises for what they do."""
+
+    def __call__(self, type: str, status: str, id: str, name: str, /) -> None: ...
+
+
+def _nobody(type: str, status: str, id: str, name: str, /) -> None:
+    return None
+
+
 class Parts(Record):
     """The parts of one :class:`~.service.Images`.
 
@@ -25,6 +35,7 @@ class Parts(Record):
     :param transport: a transport by scheme, for one manner of approaching registries.
     :param short_names: see :meth:`conman_kernel.oci.reference.Reference.expand`.
     :param keep_blobs: compressed layers stay after they are unpacked.
+    :param tell: tells the event sinks what happened, see :class:`Tell`.
     :param parallel: how many layers are downloaded at once.
     """
 
@@ -40,3 +51,4 @@ class Parts(Record):
     keep_blobs: bool
     parallel: int
     log: Log
+    tell: Tell = _nobody

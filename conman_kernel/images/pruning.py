@@ -13,6 +13,7 @@ from . import leases
 from .leases import Items
 from .parts import Parts
 from .records import ImageRecord, image_of
+from .tagging import told_gone
 
 if TYPE_CHECKING:
     from .service import Images
@@ -59,6 +60,8 @@ def prune(images: Images, parts: Parts, *, all: bool, filters: Mapping[str, Sequ
     if not lease:
         return PruneReport((), (), 0)
     release(parts, [lease], cancel)
+    for image in doomed:
+        told_gone(parts, image)
     with parts.database.read() as db:
         left = _sizes(db, items)
     reclaimed = sum(size for key, size in sizes.items() if key not in left)

@@ -66,7 +66,9 @@ class Images(Shown):
                 return self._noun(here)
             raise
         present = job.present(target)
-        return self._noun(present) if present is not None else self.get(job.run(target))
+        image = self._noun(present) if present is not None else self.get(job.run(target))
+        self._parts.tell("image", "pull", image.id, reference)
+        return image
 
     def ensure(self, reference: str, *, policy: Policy = "missing", platform: str | None = None,
                progress: Callable[[Progress], None] | None = None, access: Access = AS_CONFIGURED,
@@ -142,6 +144,7 @@ class Images(Shown):
         :raises InvalidState: containers use it, or an id has several names. ``exit_code`` is podman's 2 and 125.
         """
         from .collection import clear_dead, release
+        from .tagging import told_gone
 
         watch = cancel if cancel is not None else Cancel()
         clear_dead(self._parts, watch)
@@ -153,15 +156,20 @@ class Images(Shown):
             named = self._name_meant(image, name_or_id)
             if named and len(image.names) > 1:
                 image_rows.remove_name(db, named)
-                return RemoveReport((named,), ())
-            if not named and len(image.names) > 1 and not force:
+                lease = ""
+            elif not named and len(image.names) > 1 and not force:
                 raise InvalidState(f"cannot remove image {image.id[:12]} by its id: it has {len(image.names)} names, "
                                    f"{', '.join(image.names)}", hint="remove a name, or all with --force")
-            holders = image_rows.users(db, image.id)
-            if holders:
-                raise _in_use(image, holders)
-            lease = self._doom(db, image)
+            else:
+                holders = image_rows.users(db, image.id)
+                if holders:
+                    raise _in_use(image, holders)
+                lease = self._doom(db, image)
+        if not lease:
+            self._parts.tell("image", "untag", image.id, named)
+            return RemoveReport((named,), ())
         release(self._parts, [lease], watch)
+        told_gone(self._parts, image)
         return RemoveReport(image.names or image.digests, (image.id,))
 
     def tag(self, image: Image | str, *names: str) -> Image:
@@ -232,8 +240,11 @@ class Images(Shown):
         from .copying import push
 
         record = self._meant(image)
-        return push(self._parts, record, destination or self._asked_by(record, image), access=access, format=format,
-                    progress=progress, cancel=cancel if cancel is not None else Cancel())
+        where = destination or self._asked_by(record, image)
+        digest = push(self._parts, record, where, access=access, format=format, progress=progress,
+                      cancel=cancel if cancel is not None else Cancel())
+        self._parts.tell("image", "push", record.id, where or record.names[0])
+        return digest
 
     def copy(self, source: str, destination: str, *, all_platforms: bool = False, platform: str | None = None,
              format: ManifestFormat | None = None, access: Access = AS_CONFIGURED, source_access: Access | None = None,
@@ -266,8 +277,11 @@ class Images(Shown):
 
         chosen = [(record, name) for image, record in zip(images, map(self._meant, images), strict=True)
                   for name in (record.names or ("",) if isinstance(image, Image) else (self._asked_by(record, image),))]
-        return save(self._parts, chosen, destination, format=format, progress=progress,
-                    cancel=cancel if cancel is not None else Cancel())
+        digests = save(self._parts, chosen, destination, format=format, progress=progress,
+                       cancel=cancel if cancel is not None else Cancel())
+        for id in dict.fromkeys(record.id for record, _ in chosen):
+            self._parts.tell("image", "save", id, destination)
+        return digests
 
     def load(self, source: str, *, progress: Callable[[Progress], None] | None = None,
              cancel: Cancel | None = None) -> tuple[Loaded, ...]:
@@ -279,7 +293,10 @@ class Images(Shown):
         """
         from .loading import load
 
-        return load(self, self._parts, source, progress=progress, cancel=cancel if cancel is not None else Cancel())
+        loaded = load(self, self._parts, source, progress=progress, cancel=cancel if cancel is not None else Cancel())
+        for one in loaded:
+            self._parts.tell("image", "loadfromarchive", one.image.id, source)
+        return loaded
 
     def import_(self, source: str | int, name: str = "", *, changes: Sequence[str] = (), message: str = "",
                 platform: str | None = None, cancel: Cancel | None = None) -> Image:
@@ -297,8 +314,10 @@ class Images(Shown):
         from .importing import import_tar
 
         wanted = parse_platform(platform) if platform else host_platform()
-        return self.get(import_tar(self._parts, source, name, changes=changes, message=message, platform=wanted,
-                                   cancel=cancel if cancel is not None else Cancel()))
+        image = self.get(import_tar(self._parts, source, name, changes=changes, message=message, platform=wanted,
+                                    cancel=cancel if cancel is not None else Cancel()))
+        self._parts.tell("image", "import", image.id, image.names[0] if image.names else str(source))
+        return image
 
     def collect(self, cancel: Cancel | None = None) -> None:
         """Remove whatever layers and blobs no image, container or living process needs. May be called at any time."""

@@ -59,7 +59,10 @@ class Shown:
         """
         from .holding import hold
 
-        return hold(self._parts, self._meant(image), cancel if cancel is not None else Cancel())
+        record = self._meant(image)
+        where = hold(self._parts, record, cancel if cancel is not None else Cancel())
+        self._parts.tell("image", "mount", record.id, record.names[0] if record.names else "")
+        return where
 
     def let_go(self, image: Image | str, *, force: bool = False, cancel: Cancel | None = None) -> bool:
         """Give one :meth:`hold` back, all with ``force``.
@@ -69,7 +72,11 @@ class Shown:
         """
         from .holding import let_go
 
-        return let_go(self._parts, self._meant(image), force=force, cancel=cancel if cancel is not None else Cancel())
+        record = self._meant(image)
+        held = let_go(self._parts, record, force=force, cancel=cancel if cancel is not None else Cancel())
+        if held:
+            self._parts.tell("image", "unmount", record.id, record.names[0] if record.names else "")
+        return held
 
     def held(self) -> tuple[tuple[Image, str], ...]:
         """The images that :meth:`hold` shows, and where."""

@@ -40,6 +40,8 @@ def tag(parts: Parts, image: ImageRecord, names: Sequence[str]) -> None:
             image_rows.put_name(db, name, image.id, image.digest, now)
             if image.digest:
                 image_rows.put_digest(db, parse(name).repository, image.digest, image.id)
+    for name in wanted:
+        parts.tell("image", "tag", image.id, name)
 
 
 def untag(parts: Parts, image: ImageRecord, names: Sequence[str]) -> None:
@@ -49,8 +51,18 @@ def untag(parts: Parts, image: ImageRecord, names: Sequence[str]) -> None:
         if not names:
             # Also by digest alone nobody finds it any more: it is dangling, as with podman.
             db.execute("DELETE FROM image_digests WHERE image_id = ?", (image.id,))
-        for name in [_meant(parts, name, known) for name in names] or known:
+        meant = [_meant(parts, name, known) for name in names] or known
+        for name in meant:
             image_rows.remove_name(db, name)
+    for name in meant:
+        parts.tell("image", "untag", image.id, name)
+
+
+def told_gone(parts: Parts, image: ImageRecord) -> None:
+    """Tell that an image was removed: each of its names, then itself (podman's order)."""
+    for name in image.names:
+        parts.tell("image", "untag", image.id, name)
+    parts.tell("image", "remove", image.id, image.names[0] if image.names else "")
 
 
 def _names(db: sqlite3.Connection, image_id: str) -> list[str]:

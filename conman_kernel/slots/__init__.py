@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
     from .attach import Attach
+    from .events import EventSink
     from .runtime import Runtime
     from .storage import StorageDriver
     from .transport import ImageTransport
@@ -48,6 +49,7 @@ TRANSPORT: Slot[ImageTransport] = Slot("conman.transport", "conman_image_transpo
 STORAGE: Slot[StorageDriver] = Slot("conman.storage", "conman_storage_driver", ".storage", "StorageDriver")
 RUNTIME: Slot[Runtime] = Slot("conman.runtime", "conman_runtime", ".runtime", "Runtime")
 ATTACH: Slot[Attach] = Slot("conman.attach", "conman_attach", ".attach", "Attach")
+EVENTS: Slot[EventSink] = Slot("conman.events", "conman_event_sink", ".events", "EventSink")
 
-SLOTS: tuple[Slot[object], ...] = (TRANSPORT, STORAGE, RUNTIME, ATTACH)
+SLOTS: tuple[Slot[object], ...] = (TRANSPORT, STORAGE, RUNTIME, ATTACH, EVENTS)
 """Every slot of this kernel."""

@@ -17,6 +17,7 @@ from ..context import Context
 from ..exitfile import ExitStatus, read_exit_file
 from ..rows import ContainerRow
 from ..shim import is_alive
+from ..telling import tell
 from . import rows
 from .launch import exit_path, folder_of, lock_path, remove_folder
 from .rows import ExecRow
@@ -36,8 +37,15 @@ def status_of(context: Context, row: ExecRow) -> ExitStatus | None:
 
 def record(context: Context, row: ExecRow, status: ExitStatus) -> None:
     """Write down how it ended."""
+    _over(context, row, code=status.code, finished=status.finished_ns / 1e9)
+
+
+def _over(context: Context, row: ExecRow, *, code: int, finished: float, state: str = rows.EXITED) -> None:
     with context.index.write() as connection:
-        rows.ended(connection, row.id, code=status.code, finished=status.finished_ns / 1e9)
+        first = rows.ended(connection, row.id, code=code, finished=finished, state=state)
+        container = containers.by_id(connection, row.container_id) if first else None
+    if container is not None:
+        tell(context, container, "exec_died", exit_code=code, exec_id=row.id)
 
 
 def upheld(context: Context, row: ExecRow) -> bool:
@@ -75,8 +83,7 @@ def _conclude(context: Context, row: ExecRow) -> None:
         record(context, row, status)
     else:
         _kill(row, process_of(context, row))
-        with context.index.write() as connection:
-            rows.ended(connection, row.id, code=rows.UNKNOWN, finished=time.time(), state=rows.LOST)
+        _over(context, row, code=rows.UNKNOWN, finished=time.time(), state=rows.LOST)
     remove_folder(folder_of(context, row.container_id, row.id))
 
 
@@ -164,8 +171,7 @@ def clean_up(context: Context, container: str, id: str) -> None:
         if status is not None:
             record(context, row, status)
         elif not alive(row.owner_pid, row.owner_start):  # else it is being undone by who started it
-            with context.index.write() as connection:
-                rows.ended(connection, id, code=rows.UNKNOWN, finished=time.time(), state=rows.LOST)
+            _over(context, row, code=rows.UNKNOWN, finished=time.time(), state=rows.LOST)
     remove_folder(folder_of(context, container, id))
 
 
@@ -181,5 +187,4 @@ def end_with(context: Context, container: ContainerRow) -> None:
             record(context, row, status)
             continue
         code, state = (KILLED, rows.EXITED) if row.boot_id == boot else (rows.UNKNOWN, rows.LOST)
-        with context.index.write() as connection:
-            rows.ended(connection, row.id, code=code, finished=time.time(), state=state)
+        _over(context, row, code=code, finished=time.time(), state=state)

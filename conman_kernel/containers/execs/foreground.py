@@ -11,6 +11,7 @@ from ...processes import open_pidfd, start_time
 from ..context import Context
 from ..rows import ContainerRow
 from ..shim import CreateFailed, Shim
+from ..telling import tell
 from . import rows
 from .launch import Launched, failure, remove_folder, socket_path
 from .options import ExecOptions
@@ -30,6 +31,7 @@ _LAST_WORDS_SECONDS = 1.0
 _CREATE_SECONDS = 10.0
 """How much longer a runtime command may take whose caller has given up."""
 
+_KILLED = 137
 _KILL_SECONDS = 30.0
 _SHIM_SECONDS = 3.0
 """How long a shim whose connections have broken may take to be gone."""
@@ -196,10 +198,12 @@ def _over(context: Context, launched: Launched, how: tuple[int, float] | None, *
     remove_folder(launched.folder)
     with context.index.write() as connection:
         if keep and how is not None:
-            rows.ended(connection, launched.id, code=how[0], finished=how[1])
+            first = rows.ended(connection, launched.id, code=how[0], finished=how[1])
         else:
-            rows.delete(connection, launched.id)
+            first = rows.delete(connection, launched.id)
     launched.shim.done()
+    if first:
+        tell(context, launched.row, "exec_died", exit_code=_KILLED if how is None else how[0], exec_id=launched.id)
 
 
 def _lost(context: Context, launched: Launched, *, keep: bool) -> None:

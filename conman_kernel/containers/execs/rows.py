@@ -127,16 +127,25 @@ def resized(connection: sqlite3.Connection, row: ExecRow, size: tuple[int, int])
     connection.execute("UPDATE exec_sessions SET config = ? WHERE id = ?", (config_json(row.options(), size), row.id))
 
 
-def ended(connection: sqlite3.Connection, id: str, *, code: int, finished: float, state: str = EXITED) -> None:
-    """It is over. The first word stands: one that is over already, or gone, stays as it is."""
-    connection.execute(f"UPDATE exec_sessions SET state = ?, exit_code = ?, finished = ?, pid = 0, pid_start = 0, shim_pid = 0, "
-                       f"shim_start = 0, owner_pid = 0, owner_start = 0 WHERE id = ? AND {_UNDER_WAY}",
-                       (state, code, finished, id))
+def ended(connection: sqlite3.Connection, id: str, *, code: int, finished: float, state: str = EXITED) -> bool:
+    """It is over. The first word stands: one that is over already, or gone, stays as it is.
+
+    :returns: whether this was the first word.
+    """
+    changed = connection.execute(f"UPDATE exec_sessions SET state = ?, exit_code = ?, finished = ?, pid = 0, pid_start = 0, "
+                                 f"shim_pid = 0, shim_start = 0, owner_pid = 0, owner_start = 0 WHERE id = ? AND {_UNDER_WAY}",
+                                 (state, code, finished, id))
+    return changed.rowcount > 0
 
 
-def delete(connection: sqlite3.Connection, id: str) -> None:
-    """Forget one; one that is gone is no error."""
+def delete(connection: sqlite3.Connection, id: str) -> bool:
+    """Forget one; one that is gone is no error.
+
+    :returns: whether nobody had said that it is over.
+    """
+    under_way = bool(connection.execute(f"DELETE FROM exec_sessions WHERE id = ? AND {_UNDER_WAY}", (id,)).rowcount)
     connection.execute("DELETE FROM exec_sessions WHERE id = ?", (id,))
+    return under_way
 
 
 def delete_of_container(connection: sqlite3.Connection, container: str) -> None:

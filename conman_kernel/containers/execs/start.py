@@ -15,6 +15,7 @@ from ..context import Context
 from ..rows import ContainerRow
 from ..shim import CreateFailed
 from ..state import is_running, refreshed
+from ..telling import tell
 from . import rows
 from .launch import Launched, failure, launch, not_running, remove_folder
 from .options import ExecOptions
@@ -108,6 +109,7 @@ def is_up(context: Context, launched: Launched, pid: int) -> None:
     with context.index.write() as connection:
         rows.running(connection, launched.id, process=(pid, start_time(pid)),
                      shim=(launched.shim.pid, start_time(launched.shim.pid)))
+    tell(context, launched.row, "exec", exec_id=launched.id)
 
 
 def start_detached(context: Context, launched: Launched, *, keep: bool, cancel: Cancel) -> None:

@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 from conman_kernel.cancel import Cancel
-from conman_kernel.inotify import IN_FOLDER, Watch
+from conman_kernel.support.inotify import IN_FOLDER, Watch
 from conman_kernel.testing.command import Command
 from conman_kernel.testing.images import digest_of, file, image, layer
 from conman_kernel.testing.registry import Action, Fault, Registry

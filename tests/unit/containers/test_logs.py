@@ -9,7 +9,7 @@ from typing import Iterator
 
 import pytest
 
-from conman_kernel import inotify
+from conman_kernel.support import inotify
 from conman_kernel.cancel import Cancel
 from conman_kernel.containers import logs_seek, logs_source
 from conman_kernel.containers.logs import LogEntry, parse, read

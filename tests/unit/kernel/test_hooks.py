@@ -13,8 +13,9 @@ from conman_kernel.cancel import Cancel
 from conman_kernel.errors import NotFound, PluginFailed
 from conman_kernel.oci.descriptor import Descriptor
 from conman_kernel.plugins import Plugins
-from conman_kernel.slots import ATTACH, RUNTIME, SLOTS, STORAGE, TRANSPORT
+from conman_kernel.slots import ATTACH, EVENTS, RUNTIME, SLOTS, STORAGE, TRANSPORT
 from conman_kernel.slots.attach import AttachRequest, End, Outcome
+from conman_kernel.slots.events import EmitRequest, Event
 from conman_kernel.slots.provider import Access
 from conman_kernel.slots.storage import CommitRequest, KeyRequest, PrepareRequest
 from conman_kernel.slots.transport import OpenRequest, ResolveRequest
@@ -121,6 +122,22 @@ def conman_attach():
     return provider(api=API, summary="waits", options=NoOptions, open=lambda context: opened.append(1) or Waiting())
 """
 
+SINKING = HEAD + """
+from conman_kernel.slots.events import API
+
+class Sink:
+    def __init__(self):
+        self.told = []
+    def emit(self, request):
+        self.told.append(request.event)
+    def close(self): pass
+
+@hookimpl
+def conman_event_sink():
+    asked.append(1)
+    return provider(api=API, summary="hears", options=NoOptions, open=lambda context: opened.append(Sink()) or opened[-1])
+"""
+
 
 def counts(module: str) -> tuple[int, int]:
     """How often the hook was called, and how often ``open``."""
@@ -185,10 +202,19 @@ def test_hook_conman_attach(site: Site, plugins: Open) -> None:
     assert end == End(Outcome.EXITED) and counts(module) == (2, 1)
 
 
+def test_hook_conman_event_sink(site: Site, plugins: Open) -> None:
+    module = site.ship("hear-events", SINKING, group="conman.events")
+    held = plugins()
+    not_before_it_is_needed(held, module, "hear-events")
+    event = Event(1, "image", "pull", "ab", "box:latest")
+    held.get(EVENTS, "hear-events").emit(EmitRequest(event, Cancel(1)))
+    assert counts(module) == (2, 1) and sys.modules[module].opened[0].told == [event]
+
+
 @pytest.mark.parametrize("slot", SLOTS, ids=lambda slot: slot.group)
 def test_a_hook_of_another_slot_is_no_answer(site: Site, plugins: Open, slot: object) -> None:
     """The group says which hook is called; that a module has one of another slot does not help it there."""
-    source = {TRANSPORT: ATTACHING, STORAGE: TRANSPORTING, RUNTIME: STORING, ATTACH: RUNNING}[slot]  # type: ignore[index]
+    source = {TRANSPORT: ATTACHING, STORAGE: TRANSPORTING, RUNTIME: STORING, ATTACH: RUNNING, EVENTS: RUNNING}[slot]  # type: ignore[index]
     site.ship("misplaced", source, group=slot.group)  # type: ignore[attr-defined]
     with pytest.raises(PluginFailed, match=f"must implement {slot.hook} exactly once"):  # type: ignore[attr-defined]
         plugins().get(slot, "misplaced")  # type: ignore[arg-type]

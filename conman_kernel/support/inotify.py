@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 
-from .errors import Unavailable
+from ..errors import Unavailable
 
 IN_MODIFY = 0x2
 IN_MOVE_SELF = 0x800

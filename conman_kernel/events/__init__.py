@@ -1,0 +1,1 @@
+"""Telling what happened, and reading what was told. The plugins of ``conman.events`` do the work."""
