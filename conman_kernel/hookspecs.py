@@ -101,8 +101,8 @@ def conman_doctor() -> Sequence[Check]:  # type: ignore[empty-body]
 def conman_event_sink() -> Provider[EventSink]:  # type: ignore[empty-body]
     """Declare an event sink: who is told what happens to containers and images.
 
-    - *When*: something first happens in a command, or events are first asked for, and ``[events] sinks`` has this plugin. So it is
-      loaded by every command that changes a container or an image, and should cost little.
+    - *When*: something first happens in a command, or events are first asked for, and ``[events] sinks`` has this plugin. So
+      every command that changes a container or an image loads it, and it should cost little.
     - *By whom*: :class:`~conman_kernel.plugins.Plugins`, with nothing; ``plugin inspect`` and ``config check`` call it, too.
     - *Then*: the object is told of each event after the change, sink by sink in the order of the configuration. One that raises
       is reported once and starves no other; it harms no container.

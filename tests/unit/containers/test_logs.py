@@ -9,11 +9,11 @@ from typing import Iterator
 
 import pytest
 
-from conman_kernel.support import inotify
 from conman_kernel.cancel import Cancel
 from conman_kernel.containers import logs_seek, logs_source
 from conman_kernel.containers.logs import LogEntry, parse, read
 from conman_kernel.errors import Cancelled, DeadlineExceeded
+from conman_kernel.support import inotify
 
 STAMP = "2024-05-06T07:08:09.123456789Z"
 LONG = 30.0

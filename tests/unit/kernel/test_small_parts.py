@@ -12,9 +12,9 @@ import pytest
 
 from conman_kernel import processes
 from conman_kernel.errors import InvalidInput, Unavailable
-from conman_kernel.support.inotify import Watch
 from conman_kernel.log import LEVELS, StderrLog
 from conman_kernel.slots.runtime import render
+from conman_kernel.support.inotify import Watch
 from conman_kernel.times import parse_time, rfc3339
 
 

@@ -37,9 +37,9 @@ def event_of(line: bytes) -> Event | None:
         return None
     if not isinstance(found, dict):
         return None
-    texts = [found.get(key, "") for key in ("Type", "Status", "ID", "Name", "Image")]
+    type_, status, id, name, image = texts = [found.get(key, "") for key in ("Type", "Status", "ID", "Name", "Image")]
     when, code, attributes = found.get("TimeNano"), found.get("ContainerExitCode"), found.get("Attributes", {})
     if type(when) is not int or not (code is None or type(code) is int) or not isinstance(attributes, dict) or \
             not all(isinstance(text, str) for text in (*texts, *attributes.values())):
         return None
-    return Event(when, *texts, attributes=tuple(attributes.items()), exit_code=code)
+    return Event(when, type_, status, id, name, image, tuple(attributes.items()), code)
