@@ -90,8 +90,11 @@ _OUTPUT: tuple[Option, ...] = (
 )
 
 PULL_OPTIONS: tuple[Option, ...] = (
+    Option("--arch", "Architecture of the image, instead of this machine's", metavar="ARCH"),
+    Option("--os", "Operating system of the image, instead of this machine's", metavar="OS"),
     Option("--platform", "Platform of the image, such as linux/arm64", metavar="OS/ARCH[/VARIANT]"),
     Option("--quiet", "Print no progress while pulling", FLAG, "-q"),
+    Option("--variant", "Variant of the image's architecture", metavar="VARIANT"),
 )
 """What every verb that pulls takes."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import AlreadyExists, NotFound
 from .access import access
-from .pulling import PullDisplay, policy
+from .pulling import PullDisplay, policy, wanted_platform
 
 if TYPE_CHECKING:
     from ..cancel import Cancel
@@ -41,5 +41,5 @@ def ensure_image(conman: Conman, values: Values, *, cancel: Cancel) -> Image:
     """
     name = values.arguments[0]
     with PullDisplay(conman, name, quiet=values.flag("quiet")) as display:
-        return conman.images.ensure(name, policy=policy(values, "pull"), platform=values.text("platform") or None,
+        return conman.images.ensure(name, policy=policy(values, "pull"), platform=wanted_platform(values),
                                     access=access(values), progress=display, cancel=cancel)

@@ -35,11 +35,16 @@ def overrides(values: Values) -> dict[str, object]:
     found: dict[str, object] = {key: values.text(name) for name, key in _KEYS if values.given(name)}
     if found.get("log_level") == "warn":
         found["log_level"] = "warning"
-    for name, key in (("storage-driver", "-storage"), ("runtime", "-runtime")):
-        chosen = values.text(name)
-        if chosen in ("overlay", "vfs", "runc", "crun"):
-            found[dict(_KEYS)[name]] = chosen + key  # podman's names for the same things
+    if values.given("storage-driver"):
+        found["storage.driver"] = storage_driver(values.text("storage-driver"))
+    if values.text("runtime") in ("runc", "crun"):
+        found["runtime.name"] = values.text("runtime") + "-runtime"  # podman's names for the same things
     return found
+
+
+def storage_driver(name: str) -> str:
+    """The plugin that a person means who knows podman's names of storage drivers."""
+    return f"{name}-storage" if name in ("overlay", "vfs", "btrfs") else name
 
 
 def with_globals(verb: Verb) -> Verb:

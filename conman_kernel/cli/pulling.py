@@ -23,6 +23,31 @@ def policy(values: Values, option: str) -> Policy:
     return next(known for known in POLICIES if known == values.text(option))
 
 
+def wanted_platform(values: Values) -> str | None:
+    """The platform that ``--platform``, or ``--os``, ``--arch`` and ``--variant``, ask for; None: this machine's.
+
+    :raises InvalidInput: both ways were taken.
+    """
+    whole = values.text("platform")
+    if whole and (values.text("os") or values.text("arch")):
+        from ..errors import InvalidInput
+
+        raise InvalidInput("--platform option can not be specified with --arch or --os")
+    return whole or platform_of_parts(values)
+
+
+def platform_of_parts(values: Values) -> str | None:
+    """What ``--os``, ``--arch`` and ``--variant`` make of this machine's platform; None where none is given."""
+    os_name, architecture, variant = (values.text(option) for option in ("os", "arch", "variant"))
+    if not (os_name or architecture or variant):
+        return None
+    from ..oci.platform import host_platform
+
+    here = host_platform()
+    parts = (os_name or here.os, architecture or here.architecture, variant or ("" if architecture else here.variant))
+    return "/".join(part for part in parts if part)
+
+
 class PullDisplay:
     """Shows a pull from its first event on. Before that it costs nothing: most runs pull nothing.
 

@@ -154,7 +154,7 @@ class Records:
         folder = self.active(key)
         meta = self.read(folder)
         if meta is None or meta.key != key:
-            raise NotFound(f"no active snapshot {key}")
+            raise NotFound(f"no active snapshot {key}", hint="conman system check tells what became of it")
         return folder, meta
 
     def chain(self, name: str | None) -> tuple[str, ...] | None:

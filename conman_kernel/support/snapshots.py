@@ -148,7 +148,8 @@ class FolderDriver:
 
     def _whole(self, key: str, parent: str | None, chain: tuple[str, ...] | None) -> tuple[str, ...]:
         if chain is None:
-            raise NotFound(f"snapshot {parent}, the parent of {key}, is not committed")
+            raise NotFound(f"snapshot {parent}, the parent of {key}, is not committed",
+                           hint="conman system check --repair brings a layer again that is gone")
         return chain
 
     def _start(self, request: PrepareRequest, *, view: bool) -> str:

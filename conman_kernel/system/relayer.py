@@ -108,9 +108,9 @@ def renew(conman: Conman, driver: str, chain_id: str, *, force: bool, cancel: Ca
     parts = conman.images.parts
     with parts.database.read() as db:
         users = [row[0] for row in db.execute("SELECT DISTINCT image_id FROM image_layers WHERE chain_id = ?", (chain_id,))]
-        on_it = [row[0] for image_id in users for row in image_rows.users(db, image_id)]
+        on_it = {id: name for image_id in users for id, name in image_rows.users(db, image_id)}
     if on_it and not force:
-        raise InvalidState(f"{len(on_it)} containers stand on it", hint="remove them, or all with --force")
+        raise InvalidState(f"containers stand on it: {', '.join(on_it.values())}", hint="remove them, or all with --force")
     for id in on_it:
         conman.containers.get(id).remove(force=True, cancel=cancel)
     forget_layers(parts, driver, [chain_id], cancel)

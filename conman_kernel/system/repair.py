@@ -69,7 +69,7 @@ class Repair:
                     done = work(finding)
                 except ConmanError as error:
                     self._cancel.check()
-                    told.append(Repaired(finding, "", error.message))
+                    told.append(Repaired(finding, "", f"{error.message}; {error.hint}" if error.hint else error.message))
                 except OSError as error:
                     told.append(Repaired(finding, "", f"{error.filename or finding.subject}: {error.strerror}"))
                 else:

@@ -46,11 +46,14 @@ class DockerRegistry:
     :param folder: an existing folder for configuration, log and blobs; what is stored stays there.
     :param htpasswd: lines of ``user:bcrypt-hash``, who alone may come in; empty: everybody.
     :param tls: paths of a certificate and its key (PEM); None speaks plain HTTP.
+    :param client_ca: path of the authority (PEM) whose certificates clients must show; empty: they need none.
     :raises RuntimeError: it did not come up; the message holds the end of its log.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], *, htpasswd: str = "", tls: tuple[str, str] | None = None) -> None:
+    def __init__(self, folder: str | os.PathLike[str], *, htpasswd: str = "", tls: tuple[str, str] | None = None,
+                 client_ca: str = "") -> None:
         self.folder = os.fspath(folder)
+        self._client_ca = client_ca
         self._htpasswd = htpasswd
         self._tls = tls
         os.makedirs(os.path.join(self.folder, "store"), exist_ok=True)
@@ -109,7 +112,8 @@ class DockerRegistry:
     def _manner(self) -> dict[str, object]:
         http: dict[str, object] = {"addr": self.host}
         if self._tls is not None:
-            http["tls"] = {"certificate": self._tls[0], "key": self._tls[1]}
+            http["tls"] = {"certificate": self._tls[0], "key": self._tls[1],
+                           **({"clientcas": [self._client_ca]} if self._client_ca else {})}
         if not self._htpasswd:
             return {"http": http}
         path = os.path.join(self.folder, "htpasswd")

@@ -84,18 +84,19 @@ def _text(conman: Conman, lines: Sequence[_Line], values: Values) -> str:
         return "".join((f"sha256:{id}" if whole else id[:12]) + "\n" for id in ids)
     if format:
         shared = _shared(conman) if any(name in format for name in ("SharedSize", "UniqueSize", "json")) else {}
-        return render(format, [_row(line, now, shared, whole=whole) for line in lines], _HEADINGS,
-                      heading=not values.flag("noheading"))
+        used = [container.image_id for container in conman.containers.list(all=True)] if "Containers" in format else []
+        rows = [{**_row(line, now, shared, whole=whole), "Containers": used.count(line.image.id)} for line in lines]
+        return render(format, rows, _HEADINGS, heading=not values.flag("noheading"))
     digests = values.flag("digests")
-    rows = [("REPOSITORY", "TAG", *(("DIGEST",) if digests else ()), "IMAGE ID", "CREATED", "SIZE")]
+    shown = [("REPOSITORY", "TAG", *(("DIGEST",) if digests else ()), "IMAGE ID", "CREATED", "SIZE")]
     if values.flag("noheading"):
-        rows.clear()
+        shown.clear()
     for line in lines:
         image = line.image
         id = f"sha256:{image.id}" if whole else image.id[:12]
-        rows.append((line.repository, line.tag, *((image.digest,) if digests else ()), id, ago(image.created, now),
+        shown.append((line.repository, line.tag, *((image.digest,) if digests else ()), id, ago(image.created, now),
                      size(image.size)))
-    return table(rows)
+    return table(shown)
 
 
 def _shared(conman: Conman) -> dict[str, int]:
@@ -142,6 +143,7 @@ def _row(line: _Line, now: float, shared: dict[str, int], *, whole: bool) -> dic
         "UniqueSize": size(image.size - shared.get(image.id, 0)),
         "Labels": ",".join(f"{key}={value}" for key, value in sorted(image.config.labels.items())),
         "Names": list(image.names),
+        "History": ", ".join(image.names),
         "Platform": image.platform,
         "StorageDriver": image.storage,
     }
@@ -158,7 +160,7 @@ VERB = Verb(
                metavar="KEY=VALUE"),
         Option("--format", "json, or a template such as '{{.Repository}}:{{.Tag}}' or 'table {{.ID}} {{.Size}}'",
                metavar="FORMAT"),
-        Option("--no-trunc", "Show whole ids", FLAG),
+        Option("--no-trunc", "Show whole ids", FLAG, aliases=("--notruncate",)),
         Option("--noheading", "Print no heading", FLAG, short="-n"),
         Option("--quiet", "Print the ids only", FLAG, short="-q"),
         Option("--sort", "Order by created, id, repository, size or tag", default="created", metavar="KEY",

@@ -8,6 +8,7 @@ from ...errors import InvalidInput
 from .. import out
 from ..context import Context
 from ..declare import FLAG, Argument, Option, Verb
+from ..pulling import platform_of_parts
 from ..values import Values
 from .commit import CHANGE
 
@@ -17,14 +18,9 @@ def _run(context: Context, values: Values) -> int:
     if source == "-" and os.isatty(0):
         raise InvalidInput("cannot read from a terminal: redirect standard input, or name a file")
     conman = context.conman()
-    from ...oci.platform import host_platform
-
-    here = host_platform()
-    platform = "/".join(part for part in (values.text("os") or here.os, values.text("arch") or here.architecture,
-                                          values.text("variant") or ("" if values.text("arch") else here.variant)) if part)
     image = conman.images.import_(source, values.arguments[1] if len(values.arguments) > 1 else "",
-                                  changes=values.many("change"), message=values.text("message"), platform=platform,
-                                  cancel=context.cancel)
+                                  changes=values.many("change"), message=values.text("message"),
+                                  platform=platform_of_parts(values), cancel=context.cancel)
     out.line(f"sha256:{image.id}")
     return 0
 

@@ -40,5 +40,5 @@ VERB = Verb(
         Option("--all", "Mount all containers", FLAG, short="-a"),
         Option("--format", "json", metavar="FORMAT"),
         LATEST,
-        Option("--no-trunc", "Print whole ids", FLAG),
+        Option("--no-trunc", "Print whole ids", FLAG, aliases=("--notruncate",)),
     ))

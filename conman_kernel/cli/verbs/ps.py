@@ -162,7 +162,7 @@ VERB = Verb(
                metavar="FORMAT"),
         Option("--last", "Show the newest containers only, in whatever state", INTEGER, short="-n", metavar="COUNT"),
         Option("--latest", "Show the newest container only, in whatever state", FLAG, short="-l"),
-        Option("--no-trunc", "Show whole ids and commands", FLAG),
+        Option("--no-trunc", "Show whole ids and commands", FLAG, aliases=("--notruncate",)),
         Option("--noheading", "Print no heading", FLAG),
         Option("--quiet", "Print the ids only", FLAG, short="-q"),
         Option("--sort", "Order by command, created, id, image, names, runningfor or status", default="created",

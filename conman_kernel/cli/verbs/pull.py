@@ -8,7 +8,7 @@ from ..access import ACCESS_OPTIONS, access
 from ..container_options import PULL_OPTIONS
 from ..context import Context
 from ..declare import IMAGE, Argument, Option, Verb
-from ..pulling import POLICIES, PullDisplay, policy
+from ..pulling import POLICIES, PullDisplay, policy, wanted_platform
 from ..values import Values
 
 
@@ -18,7 +18,7 @@ def _run(context: Context, values: Values) -> int:
     for name in values.arguments:
         try:
             with PullDisplay(conman, name, quiet=values.flag("quiet")) as display:
-                image = conman.images.pull(name, platform=values.text("platform") or None,
+                image = conman.images.pull(name, platform=wanted_platform(values),
                                            access=access(values), policy=policy(values, "policy"),
                                            progress=display, cancel=context.cancel)
         except ConmanError as error:

@@ -8,6 +8,7 @@ from ...errors import InvalidInput
 from .. import out
 from ..context import Context
 from ..declare import FLAG, Option, Verb
+from ..global_options import storage_driver
 from ..go_format import json_text, render, wants_json
 from ..table import table
 from ..values import Values
@@ -44,7 +45,7 @@ def _row(holder: Holder) -> dict[str, object]:
 
 
 def _migrate(context: Context, values: Values) -> int:
-    to, dry_run, quiet = values.text("to"), values.flag("dry-run"), values.flag("quiet")
+    to, dry_run, quiet = storage_driver(values.text("to")), values.flag("dry-run"), values.flag("quiet")
     if not to:
         raise InvalidInput("--to is missing: the storage driver that everything moves into", hint="conman plugin ls shows them")
     conman = context.conman()
@@ -55,8 +56,8 @@ def _migrate(context: Context, values: Values) -> int:
         else:
             out.error_text(f"{'Would move' if dry_run else 'Moved'} {step.kind} {step.subject}: {step.detail}\n")
 
-    report = conman.system.migrate(to=to, source=values.text("from"), dry_run=dry_run, progress=None if quiet else tell,
-                                   cancel=context.cancel)
+    report = conman.system.migrate(to=to, source=storage_driver(values.text("from")), dry_run=dry_run,
+                                   progress=None if quiet else tell, cancel=context.cancel)
     if wants_json(values.text("format")):
         out.write(json_text(_document(report)))
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ class Filling:
     """A folder that is being written to. It is made where it does not exist, with those above it.
 
     While one is open, the folder is locked, shared. What was written is undone by :meth:`close` unless :meth:`keep` was
-    called before, and unless somebody else is writing there, who may have found it useful.
+    called before, and unless somebody else is writing there, who may have found it useful, or did find it so and is done.
 
     :param exclusive: nobody else may write there meanwhile.
     :raises InvalidInput: a file is in its place.
@@ -33,7 +34,7 @@ class Filling:
 
     def __init__(self, path: str, *, exclusive: bool = False) -> None:
         self.path = path
-        self._made: list[tuple[str, ...]] = []
+        self._made: dict[tuple[str, ...], tuple[int, int]] = {}
         self._made_folders: list[str] = []
         self._kept = False
         above = path
@@ -63,7 +64,10 @@ class Filling:
         except NotFound:
             return False
         try:
-            return piece.size == size and _digest(piece, digests.split(digest)[0], cancel) == digest
+            same = piece.size == size and _digest(piece, digests.split(digest)[0], cancel) == digest
+            if same and names not in self._made:
+                _use(piece.fd)
+            return same
         finally:
             os.close(piece.fd)
 
@@ -80,10 +84,10 @@ class Filling:
                     new.write(chunk)
                 fresh = not _there(at, names[-1])
                 new.place()
+                if fresh:
+                    self._made[names] = _mark(os.fstat(new.fd))
             finally:
                 new.close()
-            if fresh:
-                self._made.append(names)
             os.fsync(at)
 
     def remove(self, name: str) -> None:
@@ -134,7 +138,9 @@ class Filling:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return  # somebody else writes here too
-        for names in self._made:
+        for names, mark in self._made.items():
+            if _mark_of("/".join(names), fd) != mark:
+                continue  # somebody else uses it, or made another
             for depth in range(len(names), 0, -1):
                 try:
                     (os.unlink if depth == len(names) else os.rmdir)("/".join(names[:depth]), dir_fd=fd)
@@ -163,6 +169,27 @@ class Filling:
 
     def _shown(self, names: tuple[str, ...]) -> str:
         return "/".join((self.path, *names))
+
+
+def _use(fd: int) -> None:
+    """Let a file that somebody else made tell him that it is wanted, should he give up later: see :meth:`Filling.close`."""
+    found = os.fstat(fd)
+    try:
+        os.utime(fd, ns=(found.st_atime_ns, found.st_mtime_ns + 1))
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EACCES, errno.EROFS):
+            raise
+
+
+def _mark(found: os.stat_result) -> tuple[int, int]:
+    return found.st_ino, found.st_mtime_ns
+
+
+def _mark_of(path: str, at: int) -> tuple[int, int] | None:
+    try:
+        return _mark(os.stat(path, dir_fd=at, follow_symlinks=False))
+    except OSError:
+        return None
 
 
 def _make(at: int, name: str, shown: str) -> None:

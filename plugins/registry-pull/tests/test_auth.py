@@ -83,8 +83,9 @@ def test_basic(make_transport):
         assert pull(make_transport(find=lambda place, cancel: SECRET), registry) == b"data"
         with pytest.raises(Unauthorized, match="asks for credentials"):
             pull(make_transport(), registry)
-        with pytest.raises(Unauthorized, match="401 UNAUTHORIZED"):
+        with pytest.raises(Unauthorized, match="401 UNAUTHORIZED") as caught:
             pull(make_transport(find=lambda place, cancel: Credentials("ann", "wrong")), registry)
+        assert "no such user, or another password" in caught.value.hint
 
 
 @pytest.mark.parametrize("auth", [Auth(), Auth("basic", SECRET.user, SECRET.password)])

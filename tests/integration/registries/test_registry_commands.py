@@ -103,3 +103,6 @@ def test_certificates(conman: Command, scratch: Path) -> None:
         assert refused.returncode == 125 and "TLS with" in refused.stderr and "--tls-verify=false" in refused.stderr
         assert conman("push", "-q", "--tls-verify", "--cert-dir", f"{scratch}/certs", "localhost/box:v1", there).returncode == 0
         assert conman("pull", "-q", "--tls-verify=false", there).returncode == 0
+    with DockerRegistry(folder, tls=pair, client_ca=pair[0]) as registry:
+        refused = conman("pull", "-q", "--tls-verify", "--cert-dir", f"{scratch}/certs", f"{registry.host}/box:v1")
+        assert refused.returncode == 125 and "wants another client certificate, or one at all" in refused.stderr

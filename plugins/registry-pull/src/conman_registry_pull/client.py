@@ -106,7 +106,10 @@ class Client:
             url, response = self._follow(endpoint, question, url, authorization, watch)
         if response.status_code in question.accepted:
             return Reply(question.method, url, response, watch)
-        raise self._refusal(question.method, url, response, watch)
+        refusal = self._refusal(question.method, url, response, watch)
+        if isinstance(refusal, Unauthorized) and response.status_code == 401 and authorization.startswith("Basic "):
+            refusal.hint = f"{endpoint.authority} knows no such user, or another password; conman login {endpoint.host}"
+        raise refusal
 
     def _first(self, endpoint: Endpoint, question: Question, authorization: str,
                watch: Watch) -> tuple[str, requests.Response]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import http.client
 import json
+import re
 import socket
 import time
 from typing import Iterator
@@ -15,6 +16,8 @@ from conman_kernel.errors import ConmanError, DigestMismatch, NotFound, Unauthor
 _UNKNOWN = {"NAME_UNKNOWN": "no such repository or tag", "MANIFEST_UNKNOWN": "no such repository or tag",
             "BLOB_UNKNOWN": "no such blob", "NAME_INVALID": "no such repository or tag"}
 _REFUSED = ("UNAUTHORIZED", "DENIED")
+_OUR_CERTIFICATE = re.compile("ALERT_(BAD_CERTIFICATE|CERTIFICATE_|UNKNOWN_CA|UNSUPPORTED_CERTIFICATE)")
+"""Alerts of TLS (RFC 8446, 6.2) by which the other side refuses what it was shown, in OpenSSL's words."""
 _PASSING = (429, 500, 502, 503, 504)
 
 
@@ -104,9 +107,11 @@ def from_exception(url: str, error: Exception, method: str = "GET") -> Unavailab
     if names & {"SSLError", "SSLCertVerificationError", "SSLEOFError"}:
         deepest = next((c for c in causes if type(c).__name__ == "SSLCertVerificationError"), causes[-1])
         reason = getattr(deepest, "verify_message", "") or getattr(deepest, "reason", "") or str(deepest)
-        return Unavailable(f"{line}TLS with {host} failed: {_clean(str(reason))}",
-                           hint=f'if you trust it: --tls-verify=false, or ca = "FILE" or insecure = true'
-                                f' in [registry."{host}"]')
+        hint = f'if you trust it: --tls-verify=false, or ca = "FILE" or insecure = true in [registry."{host}"]'
+        if _OUR_CERTIFICATE.search(str(reason)):
+            hint = (f"{host} wants another client certificate, or one at all: --cert-dir FOLDER with *.cert and *.key, or cert"
+                    f' and key in [registry."{host}"]')
+        return Unavailable(f"{line}TLS with {host} failed: {_clean(str(reason))}", hint=hint)
     if system is not None and system.errno == errno.ECONNREFUSED:
         return Unavailable(f"{line}{host} refuses the connection", hint="is the registry running, is the port right?")
     if "ConnectTimeoutError" in names:

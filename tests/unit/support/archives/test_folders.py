@@ -50,6 +50,18 @@ def test_what_is_kept_or_was_there_stays(tmp_path):
             held.close()
 
 
+def test_what_somebody_found_useful_and_kept_is_not_undone(tmp_path):
+    first, second = Filling(str(tmp_path)), Filling(str(tmp_path))
+    first.put(("blobs", "one"), (b"1",), CANCEL)
+    first.put(("blobs", "own"), (b"2",), CANCEL)
+    assert first.holds(("blobs", "own"), digest_of(b"2"), 1, CANCEL)
+    assert second.holds(("blobs", "one"), digest_of(b"1"), 1, CANCEL)
+    second.keep()
+    second.close()
+    first.close()
+    assert os.listdir(tmp_path / "blobs") == ["one"]
+
+
 def test_links_in_the_way_are_refused(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in/link").symlink_to(tmp_path)
