@@ -157,10 +157,8 @@ def opened(source: str, parts: Parts, cancel: Cancel) -> int:
 
 
 def _spooled(fd: int, source: str, parts: Parts, cancel: Cancel) -> int:
-    folder = parts.layout.ensure(parts.layout.ingest)
-    spool, size = -1, 0
+    spool, size = parts.blobs.unnamed(), 0
     try:
-        spool = os.open(folder, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
         while True:
             cancel.wait_readable(fd)
             data = os.read(fd, _CHUNK)
@@ -175,9 +173,8 @@ def _spooled(fd: int, source: str, parts: Parts, cancel: Cancel) -> int:
                 view = view[os.write(spool, view):]
         os.lseek(spool, 0, os.SEEK_SET)
     except (OSError, ConmanError) as error:
-        if spool >= 0:
-            os.close(spool)
+        os.close(spool)
         if isinstance(error, OSError):
-            raise Unavailable(f"cannot read {source} into {folder}: {error.strerror}") from None
+            raise Unavailable(f"cannot read {source} into {parts.layout.ingest}: {error.strerror}") from None
         raise
     return spool

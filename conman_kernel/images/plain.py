@@ -38,12 +38,12 @@ class PlainLayer:
         :raises DigestMismatch: the layer is another one than the configuration says.
         :raises ConmanError: of the source and of :meth:`~conman_kernel.worker.client.Worker.inflate`.
         """
-        packed = self._unnamed()
+        packed = self._parts.blobs.unnamed()
         try:
             for chunk in Verified(self._source, self._packed, cancel)(0):
                 _write(packed, chunk)
             os.lseek(packed, 0, os.SEEK_SET)
-            self._fd = self._unnamed()
+            self._fd = self._parts.blobs.unnamed()
             made = self._parts.worker().inflate(InflateRequest(blob_fd=packed, out_fd=self._fd, cancel=cancel))
         finally:
             os.close(packed)
@@ -70,14 +70,6 @@ class PlainLayer:
 
     def __exit__(self, *details: object) -> None:
         self.close()
-
-    def _unnamed(self) -> int:
-        folder = self._parts.layout.ensure(self._parts.layout.ingest)
-        try:
-            return os.open(folder, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise Unavailable(f"cannot make a temporary file in {folder}: {error.strerror}") from None
-
 
 def _write(fd: int, data: bytes) -> None:
     view = memoryview(data)
