@@ -78,7 +78,7 @@ def run_captured(context: Context, row: ContainerRow, *, stdin: Source, stdout: 
 def abandon(context: Context, started: Started) -> None:
     """Kill a container whose caller wants no more of it, and clean up; ``--rm`` is honoured."""
     try:
-        context.client(started.row.runtime).kill(started.row.id, signal.SIGKILL, Cancel(_KILL_SECONDS))
+        context.client_of(started.row).kill(started.row.id, signal.SIGKILL, Cancel(_KILL_SECONDS))
     except RuntimeFailed:
         if alive(started.row.pid, started.row.pid_start):
             raise

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Callable
+from typing import TYPE_CHECKING, Callable
 
 from ..cancel import Cancel
-from ..errors import InvalidState
+from ..errors import InvalidState, PluginNotInstalled
 from ..processes import alive, boot_id, start_time
 from ..slots.storage import KeyRequest
 from . import cgroups, rows
@@ -23,6 +23,9 @@ from .state import ended, exit_status
 from .telling import tell
 
 _INTERRUPTED = "the start was interrupted"
+
+if TYPE_CHECKING:
+    from .runtime_client import RuntimeClient
 
 
 def finish(context: Context, row: ContainerRow, cancel: Cancel) -> ContainerRow:
@@ -65,8 +68,8 @@ def take_down(context: Context, row: ContainerRow, cancel: Cancel, *, meanwhile:
     :param meanwhile: what else is to be done; called once, while the runtime is at work where it has anything to do.
     """
     if row.boot_id == boot_id():
-        if context.runtime_knows(row.runtime, row.id):
-            client = context.client(row.runtime)
+        client = _runtime_that_knows(context, row)
+        if client is not None:
             forgetting = client.begin_delete(row.id, force=alive(row.pid, row.pid_start))
             try:
                 release(context, row, force=False)  # beside it: the container's own mounts went with its process
@@ -106,12 +109,23 @@ def _dismantle(context: Context, row: ContainerRow, cancel: Cancel, *, ran: bool
     if ran:
         tell(context, row, "died", exit_code=row.exit_code)
     release(context, row, force=True)
-    context.driver(row.storage).remove(KeyRequest(row.id, cancel))
+    _remove_snapshot(context, row, cancel)
     options = row.parsed_options()
     if options.remove:
         remove_named(options.cidfile, row.id)
     _unlink(options.pidfile)
     _remove_tree(context.layout.container(row.id))
+
+
+def _remove_snapshot(context: Context, row: ContainerRow, cancel: Cancel) -> None:
+    """The container's own files; those of a plugin that is not installed any more stay behind, and that is said."""
+    try:
+        driver = context.driver(row.storage)
+    except PluginNotInstalled:
+        context.log.warning("container %s: its files stay behind in %s: the plugin %s is not installed; once it is again, conman "
+                            "system check --repair removes them", row.name, context.layout.plugin_state(row.storage), row.storage)
+        return
+    driver.remove(KeyRequest(row.id, cancel))
 
 
 def _forget(context: Context, row: ContainerRow) -> ContainerRow:
@@ -137,9 +151,27 @@ def stop_leftovers(context: Context, row: ContainerRow, cancel: Cancel) -> None:
 
 
 def _clear_runtime(context: Context, row: ContainerRow, cancel: Cancel) -> None:
-    if context.runtime_knows(row.runtime, row.id):
-        client = context.client(row.runtime)
+    client = _runtime_that_knows(context, row)
+    if client is not None:
         client.end_delete(client.begin_delete(row.id, force=True), row.id, cancel, must=True)
+
+
+def _runtime_that_knows(context: Context, row: ContainerRow) -> RuntimeClient | None:
+    """The runtime, where it still keeps something of the container.
+
+    One that is not installed any more is asked nothing: the container's processes are killed by their cgroup, and what the
+    runtime wrote down lies in a folder of ours.
+    """
+    if not context.runtime_knows(row.runtime, row.id):
+        return None
+    try:
+        return context.client(row.runtime)
+    except PluginNotInstalled:
+        cgroups.kill_all(context.facts, row.id, Cancel())
+        _remove_tree(f"{context.layout.runtime_run(row.runtime)}/{row.id}")
+        context.log.warning("container %s: the plugin %s is not installed: its record of the container was removed without it",
+                            row.name, row.runtime)
+        return None
 
 
 def _ended(row: ContainerRow, status: ExitStatus | None, rebooted: bool) -> ContainerRow:

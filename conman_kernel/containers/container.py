@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import IO, TYPE_CHECKING, Iterator, Mapping, Sequence
 
 from ..cancel import Cancel
-from ..errors import InvalidInput, InvalidState, NotFound
+from ..errors import InvalidInput, InvalidState, NotFound, PluginNotInstalled
 from .described import Described
 from .rows import by_id
 from .state import is_running, refreshed
@@ -262,6 +262,8 @@ class Container(Described):
         if force:
             try:
                 stop.stop(self._context, self._row, timeout=timeout, cancel=watch)
+            except PluginNotInstalled:  # nobody can pass its stop signal on; a NotFound, too
+                stop.stop(self._context, self._row, timeout=0, cancel=watch)
             except NotFound:
                 return  # somebody was faster
         with self._context.locks.acquire(self._row.num, watch):

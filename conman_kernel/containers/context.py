@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Callable
 
 from ..config import Config
+from ..errors import PluginNotInstalled
 from ..oci.runtime.request import HostFacts
 from ..plugins import Plugins
 from ..slots import ATTACH, RUNTIME, STORAGE
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from ..slots.attach import Attach
     from ..slots.provider import Log
     from ..slots.storage import StorageDriver
+    from .rows import ContainerRow
     from .writable import Writable
 
 _BOOT = ("import sys; end = 2 + int(sys.argv[1]); sys.path[:] = sys.argv[2:end]; "
@@ -72,6 +74,23 @@ class Context:
                                                 systemd_cgroup=self.facts.cgroup_manager == "systemd")
         return self._clients[name]
 
+    def driver_of(self, row: ContainerRow) -> StorageDriver:
+        """The storage driver that a container was made with.
+
+        :raises PluginNotInstalled: it is gone, naming the container.
+        """
+        try:
+            return self.driver(row.storage)
+        except PluginNotInstalled as error:
+            raise _needed(error, row, f"its files are {row.storage}'s") from None
+
+    def client_of(self, row: ContainerRow) -> RuntimeClient:
+        """The runtime that a container was made with. Errors as :meth:`driver_of`."""
+        try:
+            return self.client(row.runtime)
+        except PluginNotInstalled as error:
+            raise _needed(error, row, f"it is run by {row.runtime}") from None
+
     def runtime_knows(self, name: str, id: str) -> bool:
         """True where a runtime still keeps something of a container. Needs no plugin: that may be gone by now."""
         return os.path.isdir(f"{self.layout.runtime_run(name)}/{id}")
@@ -100,3 +119,9 @@ class Context:
         shim, self._shim = self._shim, None
         if shim is not None:
             shim.close()
+
+
+def _needed(error: PluginNotInstalled, row: ContainerRow, how: str) -> PluginNotInstalled:
+    return PluginNotInstalled(
+        f"container {row.name}: {how}, a plugin of {error.slot} that is not installed", slot=error.slot, plugin=error.plugin,
+        hint=f"pip install conman-{error.plugin}; or conman rm --force {row.name}, which tells what stays behind")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 def diff(context: Context, row: ContainerRow, cancel: Cancel) -> tuple[Change, ...]:
     """See :meth:`.Container.diff`."""
+    context.driver_of(row)
     with still(context, row, pause=False, whole=False, cancel=cancel):
         changes = context.writable().changes(storage=row.storage, key=row.id, below=row.image_chain_id, cancel=cancel)
     return without_own(changes)
@@ -34,6 +35,7 @@ def commit(context: Context, row: ContainerRow, name: str, *, author: str, messa
     """See :meth:`.Container.commit`."""
     if format not in ("oci", "docker"):
         raise InvalidInput(f"unrecognized image format {format!r}", hint="oci or docker")
+    context.driver_of(row)  # one that is gone is told with the container's name
     options, parts = row.parsed_options(), row.image_parts()
     command = [*(options.entrypoint if options.entrypoint is not None else parts.entrypoint),
                *(options.command or (parts.cmd if options.entrypoint is None else ()))]

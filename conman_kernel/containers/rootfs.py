@@ -26,7 +26,7 @@ def ensure_mounted(context: Context, row: ContainerRow, cancel: Cancel) -> str:
     target = path(context, row)
     context.layout.ensure(target)
     if not is_mounted(target):
-        mount_all(context.driver(row.storage).mounts(KeyRequest(row.id, cancel)), target)
+        mount_all(context.driver_of(row).mounts(KeyRequest(row.id, cancel)), target)
     return target
 
 

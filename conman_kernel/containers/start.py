@@ -97,7 +97,7 @@ def _start_locked(context: Context, row: ContainerRow, join: Callable[[str], Soc
     before = row
     session: SocketSession | None = None
     try:
-        client = context.client(row.runtime)
+        client = context.client_of(row)
         row = _begin(context, row)
         bundle = write_bundle(context, row, ensure_mounted(context, row, cancel))
         # A terminal gets its size between create and start; else the runtime may do both at once: the shim reads no output before

@@ -48,7 +48,7 @@ def resume(context: Context, row: ContainerRow, cancel: Cancel) -> None:
 
     :raises RuntimeFailed: the runtime refuses, and the container is still paused.
     """
-    client = context.client(row.runtime)
+    client = context.client_of(row)
     try:
         client.call(client.commands.resume, row.id, cancel)
     except RuntimeFailed:
@@ -63,7 +63,7 @@ def resume(context: Context, row: ContainerRow, cancel: Cancel) -> None:
 
 
 def _pause(context: Context, row: ContainerRow, stack: ExitStack, cancel: Cancel) -> None:
-    client = context.client(row.runtime)
+    client = context.client_of(row)
     if not client.commands.pause or not client.commands.resume:
         context.log.warning("container %s is not paused: its runtime %s cannot", row.name, row.runtime)
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from ..cancel import Cancel
-from ..errors import InvalidState, NotFound, RuntimeFailed, ShimLost
+from ..errors import InvalidState, NotFound, PluginNotInstalled, RuntimeFailed, ShimLost
 from ..processes import alive, open_pidfd
 from . import cgroups, rows
 from .context import Context
@@ -17,6 +17,7 @@ from .telling import tell
 _SHIM_GRACE = 3.0
 """Seconds that whoever stands beside a container has for its clean-up, once it has ended. A foreground ``run`` that is stopped
 (Ctrl-Z) does none; then whoever waits takes over."""
+_KILL = 9
 
 
 def kill(context: Context, row: ContainerRow, number: int, cancel: Cancel) -> None:
@@ -34,7 +35,14 @@ def _signal(context: Context, row: ContainerRow, number: int, cancel: Cancel) ->
     if not is_running(context, row) or not alive(row.pid, row.pid_start):
         raise InvalidState(f"can only kill running containers. {row.id} is in state {_state(context, row)}")
     try:
-        context.client(row.runtime).kill(row.id, number, cancel)
+        client = context.client_of(row)
+    except PluginNotInstalled:
+        if number != _KILL:
+            raise
+        cgroups.kill_all(context.facts, row.id, cancel)  # which needs no runtime
+        return
+    try:
+        client.kill(row.id, number, cancel)
     except RuntimeFailed:
         if alive(row.pid, row.pid_start):
             raise

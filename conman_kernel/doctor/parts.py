@@ -15,6 +15,8 @@ from ..slots.doctor import Check, Finding
 from ..slots.provider import PluginContext
 
 if TYPE_CHECKING:
+    from ..plugins import Plugins
+    from ..store.index import Index
     from .examine import Subject
 
 
@@ -39,10 +41,10 @@ class Offered(Record):
     checks: tuple[Check, ...]
 
 
-def needed_by(subject: Subject) -> dict[tuple[str, str], list[str]]:
+def needed_by(index: Index) -> dict[tuple[str, str], list[str]]:
     """Per slot's group and plugin: the containers and images that were made with it, named for a person."""
     found: dict[tuple[str, str], list[str]] = {}
-    with subject.index.read() as db:
+    with index.read() as db:
         for name, storage, runtime in db.execute("SELECT name, storage, runtime FROM containers ORDER BY num"):
             found.setdefault((STORAGE.group, storage), []).append(f"container {name}")
             found.setdefault((RUNTIME.group, runtime), []).append(f"container {name}")
@@ -57,7 +59,7 @@ def wanted(subject: Subject) -> tuple[Wanted, ...]:
     """Every plugin to be looked at, the selected ones first."""
     shipped = {(info.slot, info.name): f"{info.name} ({info.distribution} {info.version})" for info in subject.plugins.list()}
     try:
-        recorded = needed_by(subject)
+        recorded = needed_by(subject.index)
     except ConmanError:
         recorded = {}  # the check of the index tells it
     chosen = {(slot.group, name): slot for slot, name in subject.plugins.selected()}
@@ -68,6 +70,13 @@ def wanted(subject: Subject) -> tuple[Wanted, ...]:
             slot: Slot[object] = STORAGE if group == STORAGE.group else RUNTIME
             found.append(Wanted(slot, name, f"needed by {told(users)}", False, shipped.get((group, name), name)))
     return tuple(found)
+
+
+def absent(plugins: Plugins, index: Index) -> tuple[tuple[str, str, str], ...]:
+    """Slot's group, name and users of each plugin that containers or images need and that is not installed; from metadata
+    alone."""
+    installed = {(info.slot, info.name) for info in plugins.list()}
+    return tuple((*key, told(users)) for key, users in sorted(needed_by(index).items()) if key not in installed)
 
 
 def told(users: list[str]) -> str:

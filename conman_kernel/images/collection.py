@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Collection
 
 from ..cancel import Cancel
-from ..errors import ConmanError, InvalidState
+from ..errors import ConmanError, InvalidState, PluginNotInstalled
 from ..slots.storage import KeyRequest
 from ..store import image_rows
 from . import leases, mounted
@@ -72,10 +72,12 @@ def collect(parts: Parts, cancel: Cancel) -> None:
 
 
 def _sweep(parts: Parts, items: Items, lease_ids: Collection[str], cancel: Cancel) -> None:
+    here = _installed(parts, {name for name, _ in (*items.snapshots, *items.layers)})
     for name, key in items.snapshots:
         mounted.clear(parts.layout, key)
-        parts.storage(name).remove(KeyRequest(key, cancel))
-    pending = list(items.layers)
+        if name in here:
+            parts.storage(name).remove(KeyRequest(key, cancel))
+    pending = [layer for layer in items.layers if layer[0] in here]
     while pending:
         # A layer goes after those above it; how they are stacked is the driver's knowledge.
         refused: list[tuple[str, str]] = []
@@ -91,6 +93,20 @@ def _sweep(parts: Parts, items: Items, lease_ids: Collection[str], cancel: Cance
             if refused:
                 raise last
         pending = refused
+
+
+def _installed(parts: Parts, names: Collection[str]) -> set[str]:
+    """Those that are; what others hold stays behind, and that is said."""
+    found = set()
+    for name in sorted(names):
+        try:
+            parts.storage(name)
+        except PluginNotInstalled:
+            parts.log.warning("layers stay behind in %s: the plugin %s is not installed; once it is again, conman system check "
+                              "--repair removes them", parts.layout.plugin_state(name), name)
+        else:
+            found.add(name)
+    return found
 
 
 def _unwanted(parts: Parts, layers: list[tuple[str, str]], lease_ids: Collection[str]) -> list[tuple[str, str]]:

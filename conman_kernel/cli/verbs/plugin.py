@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from typing import TYPE_CHECKING
+
 from .. import out
 from ..context import Context
 from ..declare import FLAG, PLUGIN, Argument, Option, Verb
@@ -9,12 +12,18 @@ from ..go_format import json_text, render, wants_json
 from ..table import table
 from ..values import Values
 
+if TYPE_CHECKING:
+    from ...kernel import Conman
+
 _HEADINGS = {"Slot": "SLOT", "Name": "NAME", "Distribution": "DISTRIBUTION", "Version": "VERSION",
              "Selected": "SELECTED"}
 
 
 def _ls(context: Context, values: Values) -> int:
-    found = context.conman().plugins.list()
+    conman = context.conman()
+    found = conman.plugins.list()
+    if os.path.exists(conman.layout.index):
+        _tell_absent(conman)
     if values.flag("quiet"):
         out.write("".join(f"{plugin.name}\n" for plugin in found))
         return 0
@@ -30,6 +39,15 @@ def _ls(context: Context, values: Values) -> int:
     else:
         out.write(render(values.text("format"), rows, _HEADINGS, heading=not values.flag("noheading")))
     return 0
+
+
+def _tell_absent(conman: Conman) -> None:
+    """What the store needs and is not installed, on standard error: it is in no list of what is."""
+    from ...doctor.parts import absent
+    from ...store.looking import LookingIndex
+
+    for group, name, users in absent(conman.plugins, LookingIndex(conman.layout)):
+        out.error_text(f"Warning: {name} ({group}) is not installed, and needed by {users}\nHint: pip install conman-{name}\n")
 
 
 def _inspect(context: Context, values: Values) -> int:

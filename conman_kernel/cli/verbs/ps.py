@@ -115,6 +115,8 @@ def _document(container: Container, now: float) -> dict[str, object]:
         "State": container.state,
         "Status": status(container, now),
         "Created": int(container.created),
+        "Runtime": container.runtime,
+        "Storage": container.storage_driver,
     }
 
 
@@ -146,6 +148,7 @@ def _row(container: Container, now: float, *, whole: bool) -> dict[str, object]:
         "PodName": "",
         "Size": "",
         "Runtime": container.runtime,
+        "Storage": container.storage_driver,
         "StorageDriver": container.storage_driver,
     }
 
@@ -155,7 +158,7 @@ VERB = Verb(
     options=(
         Option("--all", "Show all containers, not only running ones", FLAG, short="-a"),
         Option("--filter", "Show the containers that match: id, name, label, status, ancestor, exited, before, since, volume, "
-               "network",
+               "network, storage, runtime",
                LIST, short="-f",
                metavar="KEY=VALUE"),
         Option("--format", "json, or a template such as '{{.ID}} {{.Names}}' or 'table {{.Names}} {{.Status}}'",

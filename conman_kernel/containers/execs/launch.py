@@ -74,7 +74,7 @@ def launch(context: Context, row: ContainerRow, id: str, options: ExecOptions, s
 def failure(context: Context, launched: Launched, error: CreateFailed) -> ConmanError:
     """The typed error for what the runtime said of the process."""
     text = last_error(launched.folder + "/runtime.log") or error.runtime_text or error.message
-    found: RuntimeFailed = context.client(launched.row.runtime).failure(text)
+    found: RuntimeFailed = context.client_of(launched.row).failure(text)
     lowered = text.lower()
     if launched.options.workdir and "chdir" in lowered:
         # Of the folder, not the command; podman sorts by the words alone, whatever they are about.
@@ -132,7 +132,7 @@ def _process(context: Context, row: ContainerRow, options: ExecOptions) -> dict[
 
 def _shim_config(context: Context, row: ContainerRow, folder: str, id: str, options: ExecOptions, size: tuple[int, int], *,
                  detached: bool) -> ShimConfig:
-    client = context.client(row.runtime)
+    client = context.client_of(row)
     console = folder + "/console.sock" if options.terminal else ""
     create = client.argv(client.commands.exec, row.id, process=folder + "/process.json", pid_file=folder + "/pid",
                          console_socket=console, log=folder + "/runtime.log")
