@@ -32,8 +32,7 @@ class ResolveRequest(Record):
         ``/path/to/layout[:tag]`` for a folder or archive.
     :param cancel: deadline and cancel token.
     :param known: a digest that the reference had before and whose content is here, or empty. Where that still holds, its
-        content is not wanted: a transport that can tell so more cheaply than by fetching it may do that, and may leave
-        out media type and size.
+        content is not wanted: a transport that can tell so more cheaply than by fetching it may do that.
     """
 
     location: str

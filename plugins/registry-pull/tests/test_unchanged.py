@@ -13,7 +13,7 @@ import pytest
 from conman_kernel.cancel import Cancel
 from conman_kernel.errors import Cancelled, NotFound, Unauthorized
 from conman_kernel.slots.provider import Access, RegistrySettings
-from conman_kernel.slots.transport import ResolveRequest
+from conman_kernel.slots.transport import OpenRequest, ResolveRequest
 from conman_kernel.testing import images
 from conman_kernel.testing.registry import Action, Auth, Fault, Registry
 from conman_registry_pull import Options
@@ -62,6 +62,15 @@ def test_one_head_and_no_library(registry):
                           env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True)
     assert done.stdout.split() == [BOX.descriptor.digest, "False", "False"]
     assert methods(registry) == ["HEAD"]
+
+
+def test_the_kernel_can_go_on_from_it(registry, entrance):
+    """Where what is here is not whole after all, the manifest is wanted: its media type is known."""
+    for known in (entrance(), entrance(credentials=("ann", "pw"))):
+        found = ask(known, registry, BOX.descriptor.digest)
+        assert found.descriptor.media_type == BOX.descriptor.media_type
+        data = known.open(OpenRequest(f"{registry.host}/team/box:v1", found.descriptor, 0, Cancel(20)))
+        assert b"".join(data) == BOX.blobs[BOX.descriptor.digest]
 
 
 def test_what_changed_comes_whole(registry, entrance):

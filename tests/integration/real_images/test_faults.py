@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import signal
 import subprocess
+from pathlib import Path
 from typing import Iterator
 
 import pytest
@@ -39,6 +40,9 @@ FATAL = {
     "manifest altered": (Fault(Action.ALTER, MANIFEST, at=20), "manifest"),
     "blob altered": (Fault(Action.ALTER, BLOB, at=300), "sha256:"),
     "manifest replaced": (Fault(Action.BODY, MANIFEST, value="<html>log in first</html>"), "manifest"),
+    "manifest without end": (Fault(Action.ENDLESS, MANIFEST), "manifest"),
+    "blob without end": (Fault(Action.ENDLESS, BLOB), "sha256:"),
+    "blob longer than it says": (Fault(Action.LENGTH, BLOB, at=10), "blobs/sha256:"),
     "blob replaced": (Fault(Action.BODY, BLOB, value="<html>log in first</html>"), "sha256:"),
     "configuration altered": (Fault(Action.ALTER, DOCUMENT, at=30), "configuration"),
     "configuration replaced": (Fault(Action.BODY, DOCUMENT, value="{}"), "configuration"),
@@ -49,6 +53,9 @@ FATAL = {
     "redirected to a file": (Fault(Action.REDIRECT, BLOB, value="file:///etc/passwd"), "file:"),
 }
 """Fault, and a word that the message must hold."""
+
+NOT_OF_PULLS = {Action.LOST, Action.PAGES, Action.HOLD}
+"""Of pushes, of lists, and no fault at all."""
 
 HARMLESS = {
     "nothing": Fault(Action.NONE),
@@ -87,15 +94,17 @@ def store(place: object) -> Iterator[Command]:
 
 
 @pytest.fixture
-def box(loopback: Registry) -> str:
-    """The reference of a new image of two layers."""
+def box(loopback: Registry, store: Command) -> str:
+    """The reference of a new image of two layers, of which no test before has left a part."""
+    for partial in Path(store.root, "ingest").iterdir():
+        partial.unlink()
     loopback.add_image(MADE, "box:latest")
     return f"{loopback.host}/box:latest"
 
 
 def test_every_action_is_met() -> None:
     met = {fault.action for fault, _ in FATAL.values()} | {f.action for f in (*HARMLESS.values(), *HANGING.values())}
-    assert met == set(Action)
+    assert met == set(Action) - NOT_OF_PULLS
 
 
 @pytest.mark.parametrize("case", FATAL)
@@ -133,10 +142,9 @@ def test_it_comes_all_the_same(case: str, store: Command, loopback: Registry, bo
     assert aftermath.differences(before, store.root, store.run_root) == []
 
 
-def test_the_next_pull_goes_on_where_one_was_cut(store: Command, loopback: Registry, box: str) -> None:
+def test_a_pull_goes_on_where_it_was_cut(store: Command, loopback: Registry, box: str) -> None:
     before = aftermath.look(store.root, store.run_root)
     loopback.fail(Fault(Action.CUT, BLOB, times=1, at=200_000))
-    assert store("pull", box).returncode == 125
     store.ok("pull", "-q", box)
     asked = [request.headers.get("range") for request in loopback.requests if BLOB in request.path]
     assert asked == [None, "bytes=200000-"]

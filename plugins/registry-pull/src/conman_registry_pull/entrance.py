@@ -37,9 +37,8 @@ class Entrance:
 
     def resolve(self, request: ResolveRequest) -> Resolved:
         """See the slot."""
-        if request.known and self._transport is None and self._still(request):
-            return Resolved(Descriptor("", request.known, -1))
-        return self._whole().resolve(request)
+        found = self._still(request) if request.known and self._transport is None else ""
+        return Resolved(Descriptor(found, request.known, -1)) if found else self._whole().resolve(request)
 
     def open(self, request: OpenRequest) -> BlobStream:
         """See the slot."""
@@ -74,15 +73,16 @@ class Entrance:
         if self._transport is not None:
             self._transport.close()
 
-    def _still(self, request: ResolveRequest) -> bool:
+    def _still(self, request: ResolveRequest) -> str:
         from . import glance
         from .endpoints import endpoints
 
         reference = parse(request.location)
         first, *others = endpoints(reference.domain, reference.path, self._registries, self._access.cert_dir)
-        # Mirrors have an order and reasons to be passed over; credentials were given to be used.
-        return not others and self._access.credentials is None and not reference.digest and glance.still(
-            first, reference.tag or "latest", request.known, ", ".join(ACCEPTED), self._options.user_agent, request.cancel)
+        if others or self._access.credentials is not None or reference.digest:
+            return ""  # mirrors have an order and reasons to be passed over; credentials were given to be used
+        return glance.still(first, reference.tag or "latest", request.known, ", ".join(ACCEPTED), self._options.user_agent,
+                            request.cancel)
 
     def _whole(self) -> RegistryTransport:
         with self._making:

@@ -24,22 +24,28 @@ PATIENCE = 2.0
 """Seconds for the whole of it."""
 
 
-def still(place: Endpoint, reference: str, digest: str, accept: str, user_agent: str, cancel: Cancel) -> bool:
-    """True where the registry says, in so many words, that ``reference`` is ``digest``; False: it has to be asked in earnest.
+def still(place: Endpoint, reference: str, digest: str, accept: str, user_agent: str, cancel: Cancel) -> str:
+    """The media type, where the registry says, in so many words, that ``reference`` is ``digest``; empty: ask in earnest.
 
-    :param place: where plain HTTP is allowed; elsewhere the answer is False at once.
+    :param place: where plain HTTP is allowed; elsewhere the answer is empty at once.
     :raises Cancelled, DeadlineExceeded: by ``cancel``.
     """
     if not place.plain or _proxied():
-        return False
+        return ""
     request = (f"HEAD /v2/{place.repository}/manifests/{reference} HTTP/1.1\r\nHost: {place.authority}\r\n"
                f"User-Agent: {user_agent}\r\nAccept: {accept}\r\nConnection: close\r\n\r\n")
     try:
         head = _ask(place.authority, request.encode("ascii"), Cancel(PATIENCE), cancel)
     except (OSError, ValueError):
-        return False
+        return ""
     status, headers = _parsed(head)
-    return status == 200 and headers.get("docker-content-digest") == digest
+    same = status == 200 and headers.get("docker-content-digest") == digest
+    return media_type(headers.get("content-type", "")) if same else ""
+
+
+def media_type(header: str) -> str:
+    """The media type that a Content-Type header names, in lower case and without parameters."""
+    return header.partition(";")[0].strip().lower()
 
 
 def _proxied() -> bool:

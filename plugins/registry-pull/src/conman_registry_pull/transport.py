@@ -14,7 +14,7 @@ from conman_kernel.oci.reference import Reference, parse
 from conman_kernel.slots.provider import AS_CONFIGURED
 from conman_kernel.slots.transport import LoginRequest, OpenRequest, Resolved, ResolveRequest, WriteRequest
 
-from . import accounts
+from . import accounts, glance
 from .client import Client
 from .endpoints import Endpoint, endpoint, endpoints
 from .keyring import Keyring
@@ -56,10 +56,11 @@ class RegistryTransport:
 
         def ask(place: Endpoint) -> Resolved:
             question = Question("GET", f"manifests/{wanted}", _pull(place), {"Accept": _ANY_MANIFEST})
-            if request.known and not reference.digest and self._still(place, question, request):
-                return Resolved(Descriptor("", request.known, -1))
+            found = self._still(place, question, request) if request.known and not reference.digest else ""
+            if found:
+                return Resolved(Descriptor(found, request.known, -1))
             reply, content = self._client.document(place, question, MAX_DOCUMENT_BYTES, request.cancel)
-            media_type = reply.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+            media_type = glance.media_type(reply.headers.get("Content-Type", ""))
             digest = reference.digest or _said(reply) or digests.digest_of(content)
             if place.mirror and digests.digest_of(content, digests.split(digest)[0]) != digest:
                 raise Unavailable(f"the manifest of {request.location} at {place.authority} has not the digest {digest}")
@@ -123,12 +124,13 @@ class RegistryTransport:
         """Give idle connections back. May be called twice."""
         self._client.close()
 
-    def _still(self, place: Endpoint, question: Question, request: ResolveRequest) -> bool:
-        """Whether a tag is what it was. Registries that limit pulls do not count HEAD among them."""
+    def _still(self, place: Endpoint, question: Question, request: ResolveRequest) -> str:
+        """The media type, where a tag is what it was; else empty. Registries that limit pulls do not count HEAD among them."""
         asked = question._replace(method="HEAD", accepted=(200, 400, 404, 405, 501))  # what HEAD is not known by is no answer
         reply = self._client.ask(place, asked, request.cancel)
         reply.done()
-        return reply.status == 200 and _said(reply) == request.known
+        same = reply.status == 200 and _said(reply) == request.known
+        return glance.media_type(reply.headers.get("Content-Type", "")) if same else ""
 
     def _having(self, place: Endpoint, cancel: Cancel) -> Endpoint:
         """A place that knows the repository's tags."""
