@@ -113,6 +113,8 @@ PAGES = (
          (Entry(f"{K}.testing.hostile.*"),)),
     Page("kit-storage", "The storage kit", "Each test is a promise of [the slot](slot-storage.md).",
          (Entry(f"{K}.testing.kits.*"), Entry(f"{K}.testing.kits.storage.*"))),
+    Page("kit-transport", "The transport kit", "Each test is a promise of [the slot](slot-transport.md).",
+         (Entry(f"{K}.testing.kits.transport.*"),)),
 )
 
 COVERED = ("slots", "oci", "support", "testing")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ...errors import InvalidInput, Unavailable
 from .inflating import HEAD, packing
 from .spool import Spool, file_chunks, pipe_chunks, spooled
-from .standard import duplicate, open_source, stream_number
+from .standard import duplicate, open_source, refuse, stream_number
 from .streams import Piece
 from .table import Place, Table, read_table
 
@@ -124,7 +124,10 @@ class Archives:
 
     def _open(self, path: str, fd: int, found: os.stat_result, cancel: Cancel) -> Archive:
         regular = stat.S_ISREG(found.st_mode)
-        in_place = regular and not packing(os.pread(fd, HEAD, 0))
+        try:
+            in_place = regular and not packing(os.pread(fd, HEAD, 0))
+        except OSError as error:
+            refuse(error, path)
         if in_place:
             own = duplicate(fd, path)
         else:

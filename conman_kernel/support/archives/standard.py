@@ -67,6 +67,8 @@ def refuse(error: OSError | ValueError, shown: str) -> NoReturn:
 def worded(error: OSError | ValueError, shown: str) -> ConmanError:
     """The typed error for a failed system call on a file of somebody."""
     number = error.errno if isinstance(error, OSError) else None
+    if not shown.isprintable():
+        shown = ascii(shown)  # a message is one line
     if number == errno.ENOENT:
         return NotFound(f"{shown} does not exist")
     if number == errno.ENOTDIR:

@@ -20,8 +20,9 @@ from __future__ import annotations
 import pytest
 
 # Before the modules are imported: then a failed assertion shows the values that it compared.
-pytest.register_assert_rewrite(f"{__name__}.storage")
+pytest.register_assert_rewrite(f"{__name__}.storage", f"{__name__}.transport")
 
 from .storage import StorageContract  # noqa: E402
+from .transport import TransportContract  # noqa: E402
 
-__all__ = ["StorageContract"]
+__all__ = ["StorageContract", "TransportContract"]
