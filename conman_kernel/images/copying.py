@@ -160,7 +160,14 @@ def _into_store(images: Images, parts: Parts, source: str, name: str, platform: 
         return CopyReport(image.digest, 0, 0, len(image.layers))
     from .pull import Pull
 
-    job = Pull(parts, source, platform=platform, progress=progress, access=access, cancel=cancel, names=names)
+    layers: dict[str, set[str]] = {"exists": set(), "downloaded": set()}
+
+    def tell(step: Progress) -> None:
+        layers.get(step.kind, set()).add(step.digest)
+        if progress is not None:
+            progress(step)
+
+    job = Pull(parts, source, platform=platform, progress=tell, access=access, cancel=cancel, names=names)
     image = images.get(job.run(job.resolve()))
     parts.tell("image", "pull", image.id, source)
-    return CopyReport(image.digest, len(image.layers), 0, 0)
+    return CopyReport(image.digest, len(layers["downloaded"]), 0, len(layers["exists"]))

@@ -191,11 +191,15 @@ def test_formats_are_rewritten_and_back_again(bench, desk):
 
 def test_a_copy_into_the_store_is_a_pull_under_that_name(bench, desk):
     bench.shelf.add("reg.example/x:1", image([ONE]))
-    bench.images.copy("reg.example/x:1", "store:mine")
+    report = bench.images.copy("reg.example/x:1", "store:mine")
+    assert (report.written, report.present) == (1, 0)
     assert bench.images.get("mine").names == ("localhost/mine:latest",)
     assert bench.images.get("mine").digests[0].startswith("localhost/mine@sha256:")
     bench.images.copy("store:mine", "other.example/x:9")
     assert desk.written[-1].location == "other.example/x:9"
+    bench.shelf.add("reg.example/x:2", image([ONE, TWO]))
+    report = bench.images.copy("reg.example/x:2", "store:mine")
+    assert (report.written, report.present) == (1, 1)
 
 
 @pytest.mark.parametrize("source, where, options, message", [
