@@ -23,7 +23,7 @@ demo: setup ## serve an image, pull it, run it, swap storage and runtime; on a t
 
 test: setup-dev ## the whole test suite, against the installed wheels
 	@$(ROOT) $(BIN)/python tools/test_pythons.py
-	@$(ROOT) $(BIN)/pytest --installed $(ARGS)
+	@$(ROOT) $(BIN)/$(if $(ARGS),pytest --installed $(ARGS),python tools/test_suite.py)
 
 test-pythons: setup-dev ## the unit tests on every other supported Python found here
 	@$(ROOT) $(BIN)/python tools/test_pythons.py

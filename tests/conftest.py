@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Iterator, NamedTuple
+from typing import Iterator
 
 import pytest
 
@@ -72,33 +72,6 @@ def real_registry() -> Iterator[DockerRegistry]:
     shutil.rmtree(folder)
 
 
-class Host(NamedTuple):
-    """What a command must leave as it found it."""
-
-    mounts: frozenset[str]
-    cgroups: frozenset[str]
-    processes: frozenset[str]
-
-
-def host_state() -> Host:
-    """Look at the machine: mount points, cgroups with conman in their path, processes of conman's shim and runtimes."""
-    mounts = {line.split(" - ")[0].split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()}
-    cgroups: set[str] = set()
-    for top in ("/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/pids", "/sys/fs/cgroup/memory"):
-        for parent, folders, _ in os.walk(top):
-            cgroups.update(os.path.join(parent, f) for f in folders if "conman" in os.path.join(parent, f))
-            folders[:] = [] if parent.count("/") > 8 else folders
-    processes = set()
-    for entry in os.listdir("/proc"):
-        try:
-            command = Path("/proc", entry, "cmdline").read_bytes() if entry.isdigit() else b""
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # it ended while we looked
-        if b"conman_shim" in command or b"conman-shim" in command:
-            processes.add(f"{entry} {command.decode(errors='replace')}")
-    return Host(frozenset(mounts), frozenset(cgroups), frozenset(processes))
-
-
 class Cli:
     """The installed ``conman`` command with a root of its own. Used as ``cli("run", "--rm", image, "true")``."""
 
@@ -146,14 +119,6 @@ def cli(scratch: Path) -> Iterator[Cli]:
     command = Cli(scratch)
     yield command
     command.close()
-
-
-@pytest.fixture
-def unchanged_host() -> Iterator[None]:
-    """The test leaves mounts, cgroups and processes as they were."""
-    before = host_state()
-    yield
-    assert host_state() == before
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
