@@ -13,7 +13,7 @@ from . import config as configuration
 from .cancel import Cancel
 from .config import Config
 from .log import StderrLog
-from .plugins import Plugins
+from .plugins import Plugins, PluginState, PluginView
 from .store.index import Index
 from .store.layout import Layout
 from .store.locks import Locks
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .containers.create import ImageLike
     from .containers.service import Containers
     from .containers.shim import Shim
+    from .doctor.examine import Subject
     from .doctor.report import DoctorReport
     from .events.service import Events
     from .images.image import Image
@@ -139,6 +140,30 @@ class Conman:
         from .doctor.examine import examine
 
         return examine(self.config, self.layout, self.log, seconds=seconds, cancel=cancel if cancel is not None else Cancel())
+
+    def plugin_states(self) -> tuple[PluginState, ...]:
+        """Every plugin that is installed or asked for, and whether it works on this host. Loads those that something asks for:
+        the stock ones, those that the configuration names, those that containers and images were made with."""
+        from .doctor.states import states
+
+        return states(self._subject())
+
+    def plugin_views(self, name: str) -> tuple[PluginView, ...]:
+        """One plugin, selected or not, loaded and asked what it offers; in each slot that it serves.
+
+        :raises ConmanError: it is not installed, or fails. One that cannot work here is reported.
+        """
+        from .doctor.states import view
+
+        return view(self._subject(), name)
+
+    def _subject(self) -> Subject:
+        from .doctor.examine import Subject
+        from .slots.doctor import Host
+
+        subject = Subject(self.config, self.layout, self.log, Host())
+        subject.plugins.calls.watcher = self.plugins.calls.watcher
+        return subject
 
     def version(self) -> dict[str, object]:
         """Versions of conman, its plugins and its interpreter; JSON-ready."""

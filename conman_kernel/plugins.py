@@ -75,6 +75,31 @@ class PluginReport(Record):
     hint: str
 
 
+class PluginState(Record):
+    """One plugin, and whether it works on this host.
+
+    :param info: what metadata says; of one that is not installed the name only.
+    :param state: ``available``, ``unavailable`` (its probe says so), ``failed``, ``not installed``, or ``not checked``: nothing
+        asks for it, and a plugin is only loaded where something does.
+    :param reason: why, in one line; of an available one what is still wrong with it. ``hint``: what to do.
+    :param needed: what else than the configuration asks for it: containers and images.
+    """
+
+    info: PluginInfo
+    state: str
+    reason: str
+    hint: str
+    needed: tuple[str, ...]
+
+
+class PluginView(Record):
+    """A plugin's report, and what it offers where it works: ``features``, JSON-ready; ``protocols`` beyond the slot's own."""
+
+    report: PluginReport
+    features: Mapping[str, object]
+    protocols: tuple[str, ...]
+
+
 class Plugins:
     """The plugins of one :class:`~conman_kernel.Conman`. Each is loaded at most once. Thread-safe.
 
@@ -114,10 +139,14 @@ class Plugins:
 
         :raises ConmanError: as :meth:`get`, except that one which is unavailable here is reported, not raised.
         """
-        for slot in SLOTS:
-            if self._discovery.find(slot.group, name):
-                return self._report(slot, name)
-        raise self._not_installed("any slot", name)
+        return self.inspect_all(name)[0]
+
+    def inspect_all(self, name: str) -> tuple[PluginReport, ...]:
+        """As :meth:`inspect`, for each slot in which there is a plugin of that name: at least one."""
+        found = tuple(self.report(slot, name) for slot in SLOTS if self._discovery.find(slot.group, name))
+        if not found:
+            raise self._not_installed("any slot", name)
+        return found
 
     def selected(self) -> tuple[tuple[Slot[object], str], ...]:
         """What the configuration selects, whether or not it is installed, in the order of the slots."""
@@ -198,7 +227,8 @@ class Plugins:
             return no
         raise owner.failure(f"must answer None or Unavailable from probe, not {type(no).__name__}")
 
-    def _report(self, slot: Slot[T], name: str) -> PluginReport:
+    def report(self, slot: Slot[T], name: str) -> PluginReport:
+        """As :meth:`inspect`, of the plugin of one slot."""
         entry = self._entry(slot, name)
         provider = self._provider(slot, entry)
         context = self._context(slot, entry, provider)

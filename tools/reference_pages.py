@@ -50,7 +50,8 @@ PAGES = (
         Entry(f"{K}.Access"), Entry(f"{K}.slots.provider.AS_CONFIGURED"),
         Entry(f"{K}.config.Config", "Conman.config"), Entry(f"{K}.config.ConfigValue"), Entry(f"{K}.config_schema.Value"),
         Entry(f"{K}.plugins.Plugins", "Conman.plugins"), Entry(f"{K}.plugins.PluginInfo"),
-        Entry(f"{K}.plugins.PluginReport"), Entry(f"{K}.plugins.OptionValue"))),
+        Entry(f"{K}.plugins.PluginReport"), Entry(f"{K}.plugins.OptionValue"), Entry(f"{K}.plugins.PluginState"),
+        Entry(f"{K}.plugins.PluginView"))),
     Page("images", "Images", "The tutorial is [images.md](../images.md).", (
         Entry(f"{K}.images.service.Images", "Conman.images"),
         Entry(f"{K}.images.service.Policy"), Entry(f"{K}.images.conversion.ManifestFormat"),

@@ -20,6 +20,8 @@ _HEADINGS = {"Slot": "SLOT", "Name": "NAME", "Distribution": "DISTRIBUTION", "Ve
 
 
 def _ls(context: Context, values: Values) -> int:
+    if values.flag("check") and not values.flag("quiet"):
+        return _check(context, values)
     conman = context.conman()
     found = conman.plugins.list()
     if os.path.exists(conman.layout.index):
@@ -50,18 +52,40 @@ def _tell_absent(conman: Conman) -> None:
         out.error_text(f"Warning: {name} ({group}) is not installed, and needed by {users}\nHint: pip install conman-{name}\n")
 
 
+def _check(context: Context, values: Values) -> int:
+    states = context.conman().plugin_states()
+    rows = [{"Slot": s.info.slot, "Name": s.info.name, "Distribution": s.info.distribution, "Version": s.info.version,
+             "Selected": s.info.selected, "State": s.state, "Reason": s.reason, "Hint": s.hint, "NeededBy": list(s.needed)}
+            for s in states]
+    if not values.given("format"):
+        head = [] if values.flag("noheading") else [("SLOT", "NAME", "DISTRIBUTION", "SELECTED", "STATE", "REASON")]
+        out.write(table([*head, *((s.info.slot, s.info.name, f"{s.info.distribution} {s.info.version}".strip(),
+                                   "yes" if s.info.selected else "", s.state,
+                                   ". ".join(text for text in (s.reason, s.hint) if text)) for s in states)]))
+    elif wants_json(values.text("format")):
+        out.write(json_text(rows))
+    else:
+        out.write(render(values.text("format"), rows, _HEADINGS, heading=not values.flag("noheading")))
+    return 0
+
+
 def _inspect(context: Context, values: Values) -> int:
-    plugins = context.conman().plugins
+    from ...config import ConfigValue
+    from ...config_lines import Lines
+
+    lines = Lines()
     rows: list[dict[str, object]] = []
     for name in values.arguments:
-        report = plugins.inspect(name)
-        rows.append({
-            "Slot": report.info.slot, "Name": report.info.name, "Distribution": report.info.distribution,
-            "Version": report.info.version, "Selected": report.info.selected, "Api": report.api,
-            "Summary": report.summary, "Available": report.available, "Reason": report.reason,
-            "Hint": report.hint,
-            "Options": [{"Name": o.option.name, "Type": o.option.type, "Default": o.option.default, "Value": o.value,
-                         "Origin": o.origin, "Doc": o.option.doc} for o in report.options]})
+        for view in context.conman().plugin_views(name):
+            report = view.report
+            rows.append({
+                "Slot": report.info.slot, "Name": report.info.name, "Distribution": report.info.distribution,
+                "Version": report.info.version, "Selected": report.info.selected, "Api": report.api,
+                "Summary": report.summary, "Available": report.available, "Reason": report.reason, "Hint": report.hint,
+                "Features": dict(view.features), "Protocols": list(view.protocols),
+                "Options": [{"Name": o.option.name, "Type": o.option.type, "Default": o.option.default, "Value": o.value,
+                             "Origin": lines.origin(ConfigValue(f"plugin.{name}.{o.option.name}", o.value, o.origin)),
+                             "Doc": o.option.doc} for o in report.options]})
     if wants_json(values.text("format")):
         out.write(json_text(rows))
     else:
@@ -72,6 +96,7 @@ def _inspect(context: Context, values: Values) -> int:
 LS = Verb(
     "ls", "List the plugins that are installed; none is loaded for it", _ls,
     options=(
+        Option("--check", "Load those that something asks for, and say whether each works on this host", FLAG),
         Option("--format", "json, or a template such as '{{.Name}}'", metavar="FORMAT"),
         Option("--noheading", "Print no heading", FLAG, short="-n"),
         Option("--quiet", "Print the names only", FLAG, short="-q"),
