@@ -13,7 +13,7 @@ import pytest
 from conman_kernel.testing.command import PATIENCE
 
 TOP = Path(__file__).resolve().parents[3]
-STRANGERS = ("disk-storage", "roots-transport")
+STRANGERS = ("disk-storage", "plain-runtime", "roots-transport")
 PREFIX = TOP / "build" / "strangers"
 
 

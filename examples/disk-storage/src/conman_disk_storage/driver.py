@@ -83,20 +83,20 @@ class DiskDriver:
             except NotFound:
                 folder = self._records.active(request.key)  # maybe half made
             else:
-                if meta.name:
+                if is_committed(folder):
                     self._records.refuse_if_parent(meta.name)
             self._records.discard(folder)
         self._empty_trash()
 
     def stat(self, request: KeyRequest) -> Info:
         """See the slot."""
-        return _info(self._records.find(request.key)[1])
+        return _info(*self._records.find(request.key))
 
     def walk(self, cancel: Cancel) -> Iterator[Info]:
         """See the slot."""
-        for _, meta in self._records.all():
+        for folder, meta in self._records.all():
             cancel.check()
-            yield _info(meta)
+            yield _info(folder, meta)
 
     def usage(self, request: KeyRequest) -> Usage:
         """See the slot. A disk is one inode; what it shares with its parent's by reflinks counts in both."""
@@ -174,9 +174,10 @@ def _write_out(path: str) -> None:
         os.close(fd)
 
 
-def _info(meta: Meta) -> Info:
-    kind: Literal["active", "view", "committed"] = "committed" if meta.name else "view" if meta.view else "active"
-    return Info(meta.name or meta.key, meta.parent, kind, meta.created)
+def _info(folder: str, meta: Meta) -> Info:
+    committed = is_committed(folder)  # a commit that was killed halfway has written the name, and is none
+    kind: Literal["active", "view", "committed"] = "committed" if committed else "view" if meta.view else "active"
+    return Info(meta.name if committed else meta.key, meta.parent, kind, meta.created)
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""An OCI runtime on plain namespaces. Standard library only."""
