@@ -227,6 +227,20 @@ class Plugins:
             return no
         raise owner.failure(f"must answer None or Unavailable from probe, not {type(no).__name__}")
 
+    def declared(self, name: str, group: str = "") -> tuple[str, Provider[object], PluginContext[Mapping[str, object]]]:
+        """What an installed plugin declares, and what it would be opened with: for those who test it. Nothing is opened.
+
+        :param group: the slot's entry-point group; empty: the first that has a plugin of that name.
+        :returns: the group, the provider, the context.
+        :raises ConmanError: as :meth:`get`, but for a probe, which is not asked.
+        """
+        for slot in SLOTS:
+            if group in ("", slot.group) and self._discovery.find(slot.group, name):
+                entry = self._entry(slot, name)
+                provider = self._provider(slot, entry)
+                return slot.group, provider, self._context(slot, entry, provider)
+        raise self._not_installed(group or "any slot", name)
+
     def report(self, slot: Slot[T], name: str) -> PluginReport:
         """As :meth:`inspect`, of the plugin of one slot."""
         entry = self._entry(slot, name)

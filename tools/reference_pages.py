@@ -123,6 +123,7 @@ COVERED = ("slots", "oci", "support", "testing")
 
 LEFT_OUT = {
     f"{K}.oci.runtime": "the runtime specification's builder is the kernel's own; its options are on the page of containers",
+    f"{K}.testing.kits.on_this_host": "what conman plugin test runs",
     f"{K}.testing.registry_http": "the HTTP side of testing.registry",
     f"{K}.testing.registry_uploads": "likewise, of what is sent there",
 }

@@ -99,6 +99,7 @@ NOUNS: Mapping[str, Mapping[str, str]] = {
     "plugin": {
         "inspect": "plugin:INSPECT",
         "ls": "plugin:LS",
+        "test": "plugin_test:TEST",
     },
     "registry": {
         "login": "login:LOGIN",

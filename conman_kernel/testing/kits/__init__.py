@@ -12,7 +12,7 @@ outcomes are kept apart: *failed*, a promise is broken; *skipped* with "unavaila
 kit) misses something here, and says what; *skipped* with "not offered", the plugin does not claim to do that, which no promise
 forbids.
 
-Needs ``conman[testing]`` (pytest).
+``conman plugin test NAME`` runs them against an installed plugin. Needs ``conman[testing]`` (pytest).
 """
 
 from __future__ import annotations
