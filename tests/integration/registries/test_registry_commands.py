@@ -65,6 +65,12 @@ def test_a_day_with_a_registry(conman: Command, registry: DockerRegistry, scratc
     assert "already exists" in conman("push", "localhost/box:v1", f"{host}/team/other:v2").stderr
     assert sorted(conman.ok("registry", "tags", f"{host}/team/other").split()) == ["v1", "v2"]
     assert conman.ok("registry", "ls", host).split() == ["team/box", "team/other"]
+    assert len(conman.ok("pull", "-q", "--all-tags", f"{host}/team/other").split()) == 2
+    listed = conman.ok("images", "-n", "--format", "{{.Repository}}:{{.Tag}} {{.Containers}} {{.History}}").splitlines()
+    assert {line.split()[0] for line in listed} >= {f"{host}/team/other:v1", f"{host}/team/other:v2"}
+    assert all(line.split()[1] == "0" and f"{host}/team/other:v1" in line for line in listed)
+    tagged = conman("pull", "-q", "--all-tags", f"{host}/team/other:v1")
+    assert tagged.returncode == 125 and "without a tag" in tagged.stderr
 
     assert conman.ok("logout", host) == f"Removed login credentials for {host}\n"
     again = conman("logout", host)
