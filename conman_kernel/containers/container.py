@@ -355,7 +355,6 @@ class Container(Described):
         :raises NotFound: it is gone.
         """
         from . import instance
-
         return instance.diff(self._context, self._row, cancel or Cancel())
 
     def commit(self, name: str = "", *, author: str = "", message: str = "", changes: Sequence[str] = (), pause: bool = True,
