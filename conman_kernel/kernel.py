@@ -26,9 +26,11 @@ if TYPE_CHECKING:
     from .doctor.examine import Subject
     from .doctor.report import DoctorReport
     from .events.service import Events
+    from .explain import Explanation
     from .images.image import Image
     from .images.registries import Registries
-    from .images.service import Images
+    from .images.service import Images, Policy
+    from .oci.runtime.options import ContainerOptions
     from .slots.provider import Access, Log
     from .slots.storage import StorageDriver
     from .slots.transport import ImageTransport
@@ -164,6 +166,30 @@ class Conman:
         subject = Subject(self.config, self.layout, self.log, Host())
         subject.plugins.calls.watcher = self.plugins.calls.watcher
         return subject
+
+    def explain_run(self, image: str, options: ContainerOptions | None = None, *, policy: Policy = "missing",
+                    platform: str | None = None, start: bool = True, access: Access | None = None,
+                    cancel: Cancel | None = None) -> Explanation:
+        """What :meth:`.Containers.run` (or, without ``start``, ``create``) would do with an image of that name, and why.
+        Nothing is changed, and nobody is asked over the network.
+
+        :param policy: when the image would be pulled, as in :meth:`.Images.ensure`.
+        :raises ConmanError: what would be refused before anything is made.
+        """
+        from .explain import explaining
+        from .oci.runtime.options import ContainerOptions
+
+        with explaining(self.config, self.layout, self.log, access, cancel) as explain:
+            return explain.run(image, options or ContainerOptions(), policy=policy, platform=platform, start=start)
+
+    def explain_pull(self, reference: str, *, platform: str | None = None, access: Access | None = None,
+                     cancel: Cancel | None = None) -> Explanation:
+        """What :meth:`.Images.pull` would do: reference, transport, places in order, whose credentials, what is here. As
+        :meth:`explain_run`."""
+        from .explain import explaining
+
+        with explaining(self.config, self.layout, self.log, access, cancel) as explain:
+            return explain.pull(reference, platform=platform)
 
     def version(self) -> dict[str, object]:
         """Versions of conman, its plugins and its interpreter; JSON-ready."""

@@ -86,6 +86,8 @@ PAGES = (
         Entry(f"{K}.system.migration.MigrateStep"))),
     Page("events", "Events", "What happens to containers and images: [python.md](../python.md#events) follows it.", (
         Entry(f"{K}.events.service.Events", "Conman.events"),)),
+    Page("explain", "What would be done", "", (
+        Entry(f"{K}.explain.Explanation", "Conman.explain_run, .explain_pull"), Entry(f"{K}.explain.Chosen"))),
     Page("errors", "Errors", "", _modules("errors")),
     Page("slots", "Slots: what a plugin is", "[plugins.md](../plugins.md) writes some.", (
         *_modules("slots", "slots.provider", "hookspecs"), Entry(f"{K}.hookimpl"), *_modules("record"))),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .access import AUTH_FILE, TLS_VERIFY
-from .declare import ARRAY, FLAG, INTEGER, LIST, TEXT, Option
+from .declare import ARRAY, EXPLAIN_OPTIONS, FLAG, INTEGER, LIST, TEXT, Option
 from .pulling import POLICIES
 
 NETWORK_NOTE = ("Until the network release a container has no network of its own: the default is --network none. "
@@ -104,6 +104,6 @@ IMAGE_OPTIONS: tuple[Option, ...] = (
     *PULL_OPTIONS, AUTH_FILE, TLS_VERIFY)
 
 OPTIONS: tuple[Option, ...] = tuple(sorted(
-    _PROCESS + _IDENTITY + _FILES + _LIMITS + _SECURITY + _NAMESPACES + _OUTPUT + IMAGE_OPTIONS,
+    _PROCESS + _IDENTITY + _FILES + _LIMITS + _SECURITY + _NAMESPACES + _OUTPUT + IMAGE_OPTIONS + EXPLAIN_OPTIONS,
     key=lambda option: option.long))
 """What both ``run`` and ``create`` take."""

@@ -72,6 +72,13 @@ class Option(Record):
         return self.long[2:]
 
 
+EXPLAIN_OPTIONS: tuple[Option, ...] = (
+    Option("--explain", "Say what would be done, by which plugins and why, and change nothing", FLAG),
+    Option("--format", "With --explain: json", metavar="FORMAT", choices=("json",)),
+)
+"""What verbs take that :mod:`.explaining` can tell about."""
+
+
 class Argument(Record):
     """The positional arguments of one name, in order.
 

@@ -23,6 +23,8 @@ INIT_BINARIES = ("/usr/libexec/podman/catatonit", "/usr/bin/catatonit", "/usr/bi
                  "/usr/bin/docker-init", "/usr/bin/dumb-init")
 """Where ``--init`` looks, in order; ``containers.init_path`` names another."""
 
+_SHARED = ("hosts", "resolv.conf")
+
 
 class Bundle(Record):
     """A bundle on disk.
@@ -54,16 +56,24 @@ def write_bundle(context: Context, row: ContainerRow, rootfs: str) -> Bundle:
     finally:
         os.close(root_fd)
     cgroups.prepare(context.facts)
-    cgroups_path = cgroups.spec_path(context.facts, row.id)
-    spec = build_spec(SpecRequest(
-        id=row.id, name=row.name, hostname=hostname, rootfs=rootfs, options=options, user=user, facts=context.facts,
-        image=parts, files=_etc_files(context, row, options, folder, hostname),
-        devices=hostfacts.devices_for(options), namespaces=_joined(context, options),
-        init_path=init_binary(context) if options.init else "", cgroups_path=cgroups_path,
-        seccomp=_seccomp(context, options), shm_path=""))
+    files = _etc_files(context, row, options, folder, hostname)
+    spec = spec_of(context, row, rootfs, user, files)
     with open(folder + "/config.json", "w", encoding="utf-8") as stream:
         json.dump(spec, stream)
-    return Bundle(folder, cgroups_path)
+    return Bundle(folder, cgroups.spec_path(context.facts, row.id))
+
+
+def spec_of(context: Context, row: ContainerRow, rootfs: str, user: User, files: tuple[BindFile, ...]) -> dict[str, object]:
+    """The runtime configuration of a container. Reads the host, and changes nothing.
+
+    :param files: see :func:`bind_files`. Errors as :func:`write_bundle`.
+    """
+    options = with_defaults(context, row.parsed_options())
+    return build_spec(SpecRequest(
+        id=row.id, name=row.name, hostname=own_hostname(context, row, options), rootfs=rootfs, options=options, user=user,
+        facts=context.facts, image=row.image_parts(), files=files, devices=hostfacts.devices_for(options),
+        namespaces=_joined(context, options), init_path=init_binary(context) if options.init else "",
+        cgroups_path=cgroups.spec_path(context.facts, row.id), seccomp=_seccomp(context, options), shm_path=""))
 
 
 def _user(root_fd: int, options: ContainerOptions, parts: ImageParts) -> User:
@@ -98,19 +108,27 @@ def _etc_files(context: Context, row: ContainerRow, options: ContainerOptions, f
         "hostname": etcfiles.hostname_file(hostname),
         "containerenv": etcfiles.containerenv(),
     }
-    sources = {name: f"{folder}/{name}" for name in content}
     if network.startswith("container:"):
-        with context.index.read() as connection:
-            other = context.layout.container_run(rows.find(connection, network.partition(":")[2]).id)
-        for name in ("hosts", "resolv.conf"):
-            sources[name] = f"{other}/{name}"
+        for name in _SHARED:
             del content[name]
     for name, data in content.items():
         with open(f"{folder}/{name}", "wb") as stream:
             os.fchmod(stream.fileno(), 0o644)
             stream.write(data)
-    return (BindFile("/etc/hosts", sources["hosts"]), BindFile("/etc/resolv.conf", sources["resolv.conf"]),
-            BindFile("/etc/hostname", sources["hostname"]), BindFile("/run/.containerenv", sources["containerenv"]))
+    return bind_files(context, row)
+
+
+def bind_files(context: Context, row: ContainerRow) -> tuple[BindFile, ...]:
+    """Where the small files lie that are shown in the container; a joined network brings the other container's own two."""
+    folder = context.layout.container_run(row.id)
+    sources = dict.fromkeys(("hosts", "resolv.conf", "hostname", "containerenv"), folder)
+    network = with_defaults(context, row.parsed_options()).network
+    if network.startswith("container:"):
+        with context.index.read() as connection:
+            other = context.layout.container_run(rows.find(connection, network.partition(":")[2]).id)
+        sources.update(dict.fromkeys(_SHARED, other))
+    return tuple(BindFile(("/run/.containerenv" if name == "containerenv" else f"/etc/{name}"), f"{where}/{name}")
+                 for name, where in sources.items())
 
 
 def with_defaults(context: Context, options: ContainerOptions) -> ContainerOptions:

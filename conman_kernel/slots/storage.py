@@ -220,3 +220,14 @@ class TidyDriver(StorageDriver, Protocol):
     def clear(self, request: LeftoversRequest) -> None:
         """Remove what :meth:`leftovers` names, but for active snapshots that cannot be read: they may hold somebody's work."""
         ...
+
+
+class PlanningDriver(StorageDriver, Protocol):
+    """A driver that can tell how it would show a snapshot which is not made yet, for ``run --explain``; optional."""
+
+    def planned(self, request: PrepareRequest) -> tuple[Mount, ...]:
+        """What ``mounts`` would say of the writable snapshot that ``prepare`` would make of this request. Changes nothing.
+
+        :raises NotFound: the parent is not committed.
+        """
+        ...

@@ -15,7 +15,7 @@ where they are missing.
 
 from __future__ import annotations
 
-from typing import Callable, Iterator, Literal, Protocol
+from typing import Callable, Iterator, Literal, Protocol, Sequence
 
 from ..cancel import Cancel
 from ..oci.descriptor import Descriptor
@@ -270,5 +270,17 @@ class RegistryTransport(WritableTransport, Protocol):
         """The repositories of a registry (``host``), without its name, where it has a catalogue.
 
         :raises Unavailable: it has none.
+        """
+        ...
+
+
+class ExplainingTransport(ImageTransport, Protocol):
+    """A transport that can tell how it would look for an image, for ``pull --explain``; optional."""
+
+    def explain(self, location: str) -> Sequence[tuple[str, str]]:
+        """Name and words of each fact, in order: where it would ask, with whose certificates, by which credentials. Asks nobody,
+        changes nothing, and tells no secret.
+
+        :param location: as in :class:`ResolveRequest`.
         """
         ...

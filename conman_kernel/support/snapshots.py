@@ -72,6 +72,13 @@ class FolderDriver:
                 chain = self._whole(request.key, meta.parent, self._records.chain(meta.parent))
             return self._form.mounts(self._place(folder, meta.parent, chain, view=meta.view))
 
+    def planned(self, request: PrepareRequest) -> tuple[Mount, ...]:
+        """See :class:`~conman_kernel.slots.storage.PlanningDriver`."""
+        with _Doing(f"planning snapshot {request.key}"):
+            records = self._records
+            chain = self._whole(request.key, request.parent, records.chain(request.parent))
+            return self._form.mounts(self._place(records.active(request.key), request.parent, chain, view=False))
+
     def layer(self, request: KeyRequest) -> str | None:
         """See the slot."""
         with _Doing(f"looking at snapshot {request.key}"):

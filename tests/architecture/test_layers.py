@@ -20,7 +20,7 @@ ORDER = (("_version", "record", "errors", "times", "trace"), ("cancel",), ("proc
          ("answers", "calls", "discovery", "guard", "plugins"), ("events",), ("worker",))
 
 # What stands on all of that, each with a rule of its own below.
-ABOVE = ("images", "containers", "system", "doctor", "kernel", "info", "cleanup", "aio", "cli", "testing")
+ABOVE = ("images", "containers", "system", "doctor", "explain", "kernel", "info", "cleanup", "aio", "cli", "testing")
 
 
 def under(module: str, *packages: str) -> bool:
@@ -91,7 +91,8 @@ def test_images_and_containers_never_meet(kernel):
 
 
 def test_system_is_above_images_and_containers(kernel):
-    above = ("conman_kernel.cli", "conman_kernel.testing", "conman_kernel.kernel", "conman_kernel.system", "conman_kernel.doctor")
+    above = ("conman_kernel.cli", "conman_kernel.testing", "conman_kernel.kernel", "conman_kernel.system", "conman_kernel.doctor",
+             "conman_kernel.explain")
     outside = [s for s in kernel if s.module != "conman_kernel" and not under(s.module, *above)]
     assert outside
     assert broken(outside, lambda s, m: under(m, "conman_kernel.system")) == []
@@ -103,7 +104,7 @@ def test_only_the_composition_root_joins_images_and_containers(kernel):
                and any(under(i.module, "conman_kernel.containers") for i in s.imports)}
     allowed = {"conman_kernel", "conman_kernel.kernel", "conman_kernel.cleanup"}
     assert {m for m in joining if not under(m, "conman_kernel.cli", "conman_kernel.testing", "conman_kernel.system",
-                                                  "conman_kernel.doctor")} <= allowed
+                                                  "conman_kernel.doctor", "conman_kernel.explain")} <= allowed
 
 
 @pytest.mark.parametrize("layer", ORDER, ids="-".join)

@@ -7,7 +7,7 @@ from .. import out
 from ..access import ACCESS_OPTIONS, access
 from ..container_options import PULL_OPTIONS
 from ..context import Context
-from ..declare import FLAG, IMAGE, Argument, Option, Verb
+from ..declare import EXPLAIN_OPTIONS, FLAG, IMAGE, Argument, Option, Verb
 from ..pulling import POLICIES, PullDisplay, policy, wanted_platform
 from ..values import Values
 
@@ -15,6 +15,11 @@ from ..values import Values
 def _run(context: Context, values: Values) -> int:
     conman = context.conman()
     failed = 0
+    if values.flag("explain"):
+        from ..explaining import show
+
+        return max(show(conman.explain_pull(name, platform=wanted_platform(values), access=access(values), cancel=context.cancel),
+                        values) for name in values.arguments)
     names = _every_tag(context, values) if values.flag("all-tags") else values.arguments
     for name in names:
         try:
@@ -51,7 +56,7 @@ VERB = Verb(
     arguments=(Argument("IMAGE", 1, None, IMAGE),),
     options=(
         Option("--all-tags", "Pull every tag of a repository", FLAG, short="-a"),
-        *ACCESS_OPTIONS, *PULL_OPTIONS,
+        *ACCESS_OPTIONS, *PULL_OPTIONS, *EXPLAIN_OPTIONS,
         Option("--policy", "When to ask the source: missing, always, never or newer", metavar="POLICY", default="always",
                choices=POLICIES),
     ))

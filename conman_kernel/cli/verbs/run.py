@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 from ...containers.streams import Streams
 from ...errors import InvalidInput
 from .. import out, streams
+from ..access import access
 from ..container_options import NETWORK_NOTE, OPTIONS
 from ..container_record import container_record
 from ..context import Context
 from ..creating import ensure_image, make_room
 from ..declare import FLAG, IMAGE, Argument, Option, Verb
+from ..pulling import policy, wanted_platform
 from ..values import Values
 
 if TYPE_CHECKING:
@@ -23,6 +25,12 @@ _STREAMS = {"stdin": 0, "stdout": 1, "stderr": 2}
 def _run(context: Context, values: Values) -> int:
     options = container_record(values)
     conman = context.conman()
+    if values.flag("explain"):
+        from ..explaining import show
+
+        return show(conman.explain_run(values.arguments[0], options, policy=policy(values, "pull"), start=True,
+                                       platform=wanted_platform(values), access=access(values), cancel=context.cancel),
+                    values)
     detach = values.flag("detach")
     joined = _streams(values, options, streams.detach_keys(conman, values))
     if not detach:

@@ -76,7 +76,8 @@ class OverlayForm:
         if place.view:
             options.insert(0, "ro")
         else:
-            _have(place.folder + "/work")
+            if os.path.isdir(place.folder):  # else it is only planned, and nothing is made
+                _have(place.folder + "/work")
             options += [f"upperdir={_escape(place.tree)}", f"workdir={_escape(place.folder)}/work"]
         return (Mount("overlay", "overlay", (*options, *_plain(), *self._mount_options)),)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from _thread import allocate_lock
-from typing import TYPE_CHECKING, Iterator, Mapping
+from typing import TYPE_CHECKING, Iterator, Mapping, Sequence
 
 from conman_kernel.oci.descriptor import Descriptor
 from conman_kernel.oci.media_types import ACCEPTED
@@ -39,6 +39,12 @@ class Entrance:
         """See the slot."""
         found = self._still(request) if request.known and self._transport is None else ""
         return Resolved(Descriptor(found, request.known, -1)) if found else self._whole().resolve(request)
+
+    def explain(self, location: str) -> Sequence[tuple[str, str]]:
+        """See :class:`conman_kernel.slots.transport.ExplainingTransport`."""
+        from .told import told
+
+        return told(location, self._registries, self._access)
 
     def open(self, request: OpenRequest) -> BlobStream:
         """See the slot."""
