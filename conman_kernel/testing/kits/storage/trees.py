@@ -210,7 +210,7 @@ class Hostile:
 
         small = store.scratch / "small"
         small.mkdir()
-        mount_all([Mount("tmpfs", "tmpfs", ("size=1m", "mode=0700"))], str(small))
+        mount_all([Mount("tmpfs", "tmpfs", ("size=16m", "mode=0700"))], str(small))
         try:
             context = type(store.context)(name="kit", options=store.context.options, state_dir=f"{small}/state",
                                           run_dir=f"{small}/run", log=store.context.log)

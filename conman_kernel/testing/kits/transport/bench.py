@@ -51,7 +51,9 @@ class Source:
     :ivar transport: it. ``location``: where :data:`IMAGE` lies.
     """
 
-    def __init__(self, provider: Provider[ImageTransport], context: PluginContext[Mapping[str, object]], location: str) -> None:
+    def __init__(self, provider: Provider[ImageTransport], context: PluginContext[Mapping[str, object]], location: str,
+                 held: Callable[[Image], Image] = lambda made: made) -> None:
+        self.held = held
         self.provider = provider
         self.context = context
         self.location = location
@@ -161,6 +163,11 @@ class TransportBench:
         raise NotImplementedError("override the fixture `stock`: return a function from an image to the location where it put it")
 
     @pytest.fixture
+    def held(self) -> Callable[[Image], Image]:
+        """What becomes of an image where it is stocked: itself; another for places that hold less, such as one layer."""
+        return lambda made: made
+
+    @pytest.fixture
     def fresh(self, scratch: Path) -> Callable[[], str]:
         """Makes locations that images can be written to and where nothing is yet."""
         numbers = iter(range(1000))
@@ -181,7 +188,7 @@ class TransportBench:
 
     @pytest.fixture
     def source(self, provider: Provider[ImageTransport], options: Mapping[str, object], stock: Stock,
-               scratch: Path) -> Iterator[Source]:
+               held: Callable[[Image], Image], scratch: Path) -> Iterator[Source]:
         """The transport, and :data:`IMAGE` at its location."""
         context: PluginContext[Mapping[str, object]] = PluginContext(
             name="kit", options={**options}, state_dir=f"{scratch}/plugin-state", run_dir=f"{scratch}/plugin-run",
@@ -189,6 +196,6 @@ class TransportBench:
         no = provider.probe(context)
         if no is not None:
             unavailable(no.reason, no.hint)
-        made = Source(provider, context, stock(IMAGE))
+        made = Source(provider, context, stock(IMAGE), held)
         yield made
         made.transport.close()

@@ -18,7 +18,7 @@ class Listing:
         """``images``: each by the location "that ``resolve`` finds it by": ``load`` takes all that an archive holds."""
         found = _listing(source.transport).images(ResolveRequest(source.location, Cancel(PATIENCE)))
         assert found and all(isinstance(one.names, tuple) for one in found)
-        assert facts(IMAGE) in [source.facts(one.location) for one in found]
+        assert facts(source.held(IMAGE)) in [source.facts(one.location) for one in found]
 
     def test_one_image_is_told_alone(self, source: Source) -> None:
         """``images`` of a location that names "one image in it, which is then the only one"."""

@@ -35,9 +35,9 @@ class Reading:
     def test_the_image_is_whole(self, source: Source, stock: Stock) -> None:
         """Manifest, configuration and every layer can be opened, and their bytes are what their descriptors say: the kernel
         verifies each, and refuses an image with one wrong byte. Another image at another location is another."""
-        assert source.facts() == facts(IMAGE)
-        assert source.facts(stock(OTHER)) == facts(OTHER)
-        assert source.facts() == facts(IMAGE)
+        assert source.facts() == facts(source.held(IMAGE))
+        assert source.facts(stock(OTHER)) == facts(source.held(OTHER))
+        assert source.facts() == facts(source.held(IMAGE))
 
     def test_the_same_is_found_again(self, source: Source) -> None:
         """``resolve`` twice, and by another object of the plugin, gives one digest: it is what an image is known by; with
@@ -100,7 +100,7 @@ class Reading:
             for stream in (untouched, begun, ended):
                 stream.close()
                 stream.close()
-        assert source.facts() == facts(IMAGE)
+        assert source.facts() == facts(source.held(IMAGE))
 
     def test_close_gives_everything_back_and_may_be_called_twice(self, source: Source) -> None:
         """``close``: "give connections and descriptors back. May be called twice". Also of streams that somebody dropped half
@@ -149,7 +149,7 @@ class Reading:
             except stopped:
                 assert time.monotonic() - started < MOST_SECONDS
             assert time.monotonic() - started < MOST_SECONDS
-        assert source.facts() == facts(IMAGE)
+        assert source.facts() == facts(source.held(IMAGE))
 
     def test_a_token_that_fires_while_a_stream_is_read(self, source: Source) -> None:
         """``OpenRequest.cancel`` "also holds while the returned iterator is read": the stream ends with Cancelled, or it is

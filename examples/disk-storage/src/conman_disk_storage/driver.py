@@ -26,7 +26,7 @@ from conman_kernel.support import trees
 from conman_kernel.support.snapshot_records import Meta, Records, is_committed
 from conman_kernel.support.syncing import sync_folder
 
-from .images import Images
+from .images import Images, inodes_used
 
 
 class DiskDriver:
@@ -99,12 +99,13 @@ class DiskDriver:
             yield _info(folder, meta)
 
     def usage(self, request: KeyRequest) -> Usage:
-        """See the slot. A disk is one inode; what it shares with its parent's by reflinks counts in both."""
+        """See the slot. Inodes are those in the disk, as of when it was last unmounted or written out; what it shares with its
+        parent's by reflinks counts in both."""
         folder, meta = self._records.find(request.key)
         if meta.view and meta.parent is not None:
             return Usage(0, 0)
         with _words(f"measure the snapshot {request.key}"):
-            return Usage(os.stat(_disk(folder)).st_blocks * 512, 1)
+            return Usage(os.stat(_disk(folder)).st_blocks * 512, inodes_used(_disk(folder)))
 
     def acquire(self, request: AcquireRequest) -> bool:
         """See the slot: never."""

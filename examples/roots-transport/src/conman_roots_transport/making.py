@@ -117,7 +117,7 @@ def _beside(folder: Folder, file_name: str, cancel: Cancel) -> tuple[Mapping[str
 
 def _recipe(beside: Mapping[str, object], defaults: Defaults, what: str) -> Recipe:
     host = host_platform()
-    run: dict[str, object] = {"Cmd": list(defaults.command), "Env": list(defaults.env)}
+    run: dict[str, object] = {key: list(value) for key, value in (("Cmd", defaults.command), ("Env", defaults.env)) if value}
     run.update(get_map(beside, "config", what))
     platform = (get_str(beside, "architecture", what, host.architecture), get_str(beside, "os", what, host.os),
                 get_str(beside, "variant", what, host.variant if "architecture" not in beside else ""))

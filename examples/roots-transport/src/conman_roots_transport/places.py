@@ -28,13 +28,15 @@ def parse(location: str) -> Spot:
     Raises:
         InvalidInput: no path, or a name that no image can have.
     """
+    if not location.isprintable():
+        raise InvalidInput(f"roots:{location[:100]!r} has unprintable characters")
     folder, colon, name = location.rpartition(":")
     if not colon or "/" in name:
         folder, name = location, ""
     elif not _NAME.match(name):
         raise InvalidInput(f"roots:{location}: {name!r} cannot be the name of a root file system",
                            hint="names are of a-z, 0-9, and single . _ - between them")
-    if not folder or "\0" in folder:
+    if not folder:
         raise InvalidInput(f"roots:{location}: no folder is named", hint="write roots:/folder or roots:/folder:name")
     return Spot(folder, name)
 
