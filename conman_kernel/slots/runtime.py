@@ -57,6 +57,15 @@ class RuntimeCommands(Record):
     ``process`` (path of an OCI process document), ``pid_file``, optionally ``console_socket``. ``state`` prints
     the OCI state document. ``kill`` takes ``signal`` as a number. ``run`` is create and start in one, detached, with
     create's places: where a runtime has it, a container without a terminal is started a process sooner.
+
+    What an executable of one's own has to know beyond the OCI command line. The program is started by its first word, without a
+    shell, and by the shim or the kernel alike. What it knows of a container lies in the folder ``{root}/{id}`` from ``create`` to
+    ``delete``: without that folder there is nothing to delete. The process that ``create`` and ``exec`` make is written to
+    ``pid_file`` and has to end up as a child of whoever is the subreaper above: its parents between have ended by then.
+    Descriptors 0, 1 and 2 are the process's. Where a command fails, it exits with another code than 0; what counts as its words
+    is the last line of the file ``log`` that is a JSON object with the ``level`` ``error`` or ``fatal``, its ``msg``, else its
+    stderr and stdout.
+    A specification that asks for what the program cannot do must be refused: see :class:`Features`.
     """
 
     create: Template
@@ -76,6 +85,9 @@ class RuntimeCommands(Record):
 
 class Features(Record):
     """What a runtime binary can do (OCI runtime-spec "features", or the plugin's own table by version).
+
+    They are shown to people. The kernel leaves nothing out of a specification because of them: a limit, a filter or a profile
+    that was asked for, by default too, is asked of the runtime, which refuses it in one line where it cannot give it.
 
     :param version: as the binary says it, one line.
     :param oci_version: the newest OCI runtime-spec version it speaks.

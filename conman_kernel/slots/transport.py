@@ -29,7 +29,9 @@ class ResolveRequest(Record):
     """Which image is meant.
 
     :param location: the reference without its scheme, expanded: ``docker.io/library/alpine:latest`` for a registry,
-        ``/path/to/layout[:tag]`` for a folder or archive.
+        ``/path/to/layout[:tag]`` for a folder or archive, the path absolute. A scheme that is not conman's own is a place on
+        this machine where ``/``, ``./`` or ``../`` follows it, with the same form. What it cannot be is refused in one printable
+        line.
     :param cancel: deadline and cancel token.
     :param known: a digest that the reference had before and whose content is here, or empty. Where that still holds, its
         content is not wanted: a transport that can tell so more cheaply than by fetching it may do that.
@@ -204,7 +206,7 @@ class Contained(Record):
     """One image of several in one place.
 
     :param location: what :meth:`ImageTransport.resolve` finds it by.
-    :param names: what it is called there; may be empty.
+    :param names: what it is called there, as people write names (``localhost/box:latest``); may be empty.
     """
 
     location: str

@@ -32,7 +32,8 @@ class Meta(Record):
     """What is known of a snapshot.
 
     :param key: its key while active.
-    :param name: its name once committed, else ``""``.
+    :param name: its name once committed, else ``""``. A commit that was killed halfway has written it, too: whether a snapshot is
+        committed, :func:`is_committed` says of its folder, and never this.
     :param parent: the name of its parent, or None.
     :param view: it is read-only.
     :param created: seconds since the epoch.

@@ -11,7 +11,7 @@ from .streams import Piece
 
 
 class Folder:
-    """A folder to read from. Symbolic links below it, and special files, are refused."""
+    """A folder to read from. Symbolic links below it, and special files, are refused. It holds nothing open."""
 
     def __init__(self, path: str) -> None:
         self._path = path
