@@ -1,0 +1,26 @@
+"""The attach kit for ``conman plugin test``."""
+
+from __future__ import annotations
+
+from typing import Mapping, cast
+
+import pytest
+
+from conman_kernel.slots.attach import Attach
+from conman_kernel.slots.provider import Provider
+from conman_kernel.testing.kits import AttachContract
+from conman_kernel.testing.kits.on_this_host import Host
+
+
+class TestAttach(AttachContract):
+    """The installed plugin."""
+
+    @pytest.fixture
+    def provider(self, conman_host: Host) -> Provider[Attach]:
+        """As installed."""
+        return cast("Provider[Attach]", conman_host.provider)
+
+    @pytest.fixture
+    def options(self, conman_host: Host) -> Mapping[str, object]:
+        """As configured."""
+        return conman_host.context.options
