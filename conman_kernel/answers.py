@@ -14,7 +14,7 @@ from .record import Record
 
 _FILES: Mapping[str, str] = {"conman.storage": ".slots.storage", "conman.transport": ".slots.transport",
                              "conman.runtime": ".slots.runtime", "conman.attach": ".slots.attach",
-                             "conman.events": ".slots.events"}
+                             "conman.events": ".slots.events", "conman.spec": ".slots.spec"}
 
 _ANSWERS: Mapping[str, Mapping[str, str]] = {
     "conman.storage": {
@@ -27,6 +27,7 @@ _ANSWERS: Mapping[str, Mapping[str, str]] = {
     "conman.runtime": {"binary": "str", "commands": "RuntimeCommands", "exit_code": "int", "features": "Features"},
     "conman.attach": {"direct": "bool", "run": "End"},
     "conman.events": {"read": "iterator of Event"},
+    "conman.spec": {"edit": "SpecEdits"},
 }
 
 _FIELDS: Mapping[str, Mapping[str, str]] = {

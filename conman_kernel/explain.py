@@ -195,7 +195,8 @@ class Explain:
     def _spec(self, row: ContainerRow, image: ImageRecord) -> tuple[Mapping[str, object], list[str]]:
         user, notes = self._user(row, image)
         rootfs = f"{self._layout.container_run(row.id)}/rootfs"
-        return bundle.spec_of(self._context, row, rootfs, user, bundle.bind_files(self._context, row)), notes
+        return bundle.spec_of(self._context, row, rootfs, user, bundle.bind_files(self._context, row),
+                              self._cancel), notes
 
     def _user(self, row: ContainerRow, image: ImageRecord) -> tuple[User, list[str]]:
         """As its layers say, the topmost that has a passwd; the mounted file system is what counts when it is started."""

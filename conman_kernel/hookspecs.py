@@ -22,6 +22,7 @@ from .slots.doctor import Check
 from .slots.events import EventSink
 from .slots.provider import Provider
 from .slots.runtime import Runtime
+from .slots.spec import SpecEditor
 from .slots.storage import StorageDriver
 from .slots.transport import ImageTransport
 
@@ -106,6 +107,20 @@ def conman_event_sink() -> Provider[EventSink]:  # type: ignore[empty-body]
     - *By whom*: :class:`~conman_kernel.plugins.Plugins`, with nothing; ``plugin inspect`` and ``config check`` call it, too.
     - *Then*: the object is told of each event after the change, sink by sink in the order of the configuration. One that raises
       is reported once and starves no other; it harms no container.
+
+    :returns: one provider, the same each time, made without input or output.
+    """
+
+
+@hookspec
+def conman_spec_editor() -> Provider[SpecEditor]:  # type: ignore[empty-body]
+    """Declare an editor of runtime specs: what more the runtime is told of a container, as data that the kernel checks.
+
+    - *When*: a container that asks for a device by name (``--device vendor.com/class=name``), or that was given annotations, is
+      made or started, and ``[spec] editors`` has this plugin. Never for other containers.
+    - *By whom*: :class:`~conman_kernel.plugins.Plugins`, with nothing; ``plugin inspect`` and ``config check`` call it, too.
+    - *Then*: the object is asked for its edits, editor by editor in the order of the configuration. One that raises, or whose
+      edits are refused, stops the command.
 
     :returns: one provider, the same each time, made without input or output.
     """

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_SEVERAL = {"conman.events": "events.sinks"}
+_SEVERAL = {"conman.events": "events.sinks", "conman.spec": "spec.editors"}
 """Groups of which several plugins may be selected, and the key that lists them."""
 
 
@@ -129,6 +129,10 @@ class Plugins:
                 if key not in self._open:
                     self._open[key] = self._opened(slot, name, access)
         return cast("T", self._open[key])
+
+    def shipped(self, slot: Slot[T], name: str) -> str:
+        """The distribution of a plugin, with its version. Errors as :meth:`get`, of one that is not installed."""
+        return _shipped(self._entry(slot, name))
 
     def list(self) -> tuple[PluginInfo, ...]:
         """Every installed plugin of every slot, from metadata alone; nothing is imported."""

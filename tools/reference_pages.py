@@ -98,6 +98,7 @@ PAGES = (
     Page("doctor", "Checks for `conman doctor`", "Any plugin module may contribute some, beside its slot's hook.", (
         Entry(f"{K}.hookspecs.conman_doctor"), *_modules("slots.doctor", "doctor.report"))),
     _slot("events", "event sinks", "conman_event_sink"),
+    _slot("spec", "editors of runtime specs", "conman_spec_editor"),
     Page("oci", "OCI documents", "Functions on references, digests and documents: no input, no output.", _modules(
         "oci.reference", "oci.digest", "oci.descriptor", "oci.platform", "oci.media_types", "oci.manifest", "oci.docker_manifest",
         "oci.image_config", "oci.documents", "oci.instructions", "oci.recipe")

@@ -155,8 +155,24 @@ class _Group(click.Group):
         if known is None and ctx.parent is None and not ctx.resilient_parsing:
             from .plugin_commands import plugin_command
 
-            known = plugin_command(cmd_name)
+            known = plugin_command(cmd_name, str(ctx.params.get(_parameter("--root")) or ""))
         return known
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_commands(ctx, formatter)
+        if ctx.parent is not None:
+            return
+        from .plugin_commands import brought
+
+        rows = [(entry.name, f"Brought by {entry.distribution} {entry.version}")
+                for entry in brought(str(ctx.params.get(_parameter("--root")) or "")) if self.get_own(entry.name) is None]
+        if rows:
+            with formatter.section("Commands of other distributions"):
+                formatter.write_dl(rows)
+
+    def get_own(self, name: str) -> str | None:
+        """Whether conman itself has a verb or noun of that name, which nobody can replace."""
+        return name if name in self._places or name in self.commands else None
 
 
 def application() -> click.Group:

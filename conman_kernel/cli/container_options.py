@@ -44,7 +44,8 @@ _FILES: tuple[Option, ...] = (
     Option("--tmpfs", "Mount a tmpfs: TARGET[:size=64m,mode=1777,...]", ARRAY, metavar="TARGET"),
     Option("--read-only", "Make the root file system read-only; /run, /tmp and /var/tmp get a tmpfs", FLAG),
     Option("--shm-size", "Size of /dev/shm", metavar="SIZE"),
-    Option("--device", "Give a device of the host: SOURCE[:TARGET][:rwm]", LIST, metavar="DEVICE"),
+    Option("--device", "Give a device of the host: SOURCE[:TARGET][:rwm], or by its CDI name: VENDOR/CLASS=NAME", LIST,
+           metavar="DEVICE"),
 )
 
 _LIMITS: tuple[Option, ...] = (

@@ -138,9 +138,11 @@ def _files(values: Values, changes: dict[str, object]) -> None:
         mounts += [tmpfs(text) for text in values.many("tmpfs")]
         changes["mounts"] = tuple(mounts)
     if values.given("device"):
-        from ..containers.parse_mounts import device
+        from ..containers.parse_mounts import device, is_named
 
-        changes["devices"] = tuple(device(text) for text in values.many("device"))
+        given = values.many("device")
+        changes["devices"] = tuple(device(text) for text in given if not is_named(text))
+        changes["named_devices"] = tuple(dict.fromkeys(text for text in given if is_named(text)))
     if values.given("shm-size"):
         from ..containers.sizes import size
 

@@ -93,7 +93,7 @@ def _dispatch(argv: list[str], shim: Shim | None) -> int:
         raise command_missing("conman")
     found = find(words)
     if found is None:
-        return _other(argv, words)
+        return _other(argv, words, before.text("root"))
     name, verb, rest = found
     path = f"conman {name}"
     try:
@@ -127,7 +127,7 @@ def _help(words: list[str], fd: int = 1) -> int:
     return 0
 
 
-def _other(argv: list[str], words: list[str]) -> int:
+def _other(argv: list[str], words: list[str], root: str) -> int:
     """Not in the tables: help, a noun without its verb, a plugin's command, or a mistake."""
     first = words[0]
     if first == "help":
@@ -142,7 +142,7 @@ def _other(argv: list[str], words: list[str]) -> int:
                               f"conman {first}") if rest else command_missing(f"conman {first}")
     from .plugin_commands import run_plugin_command
 
-    code = run_plugin_command(argv, words)
+    code = run_plugin_command(argv, words, root)
     if code is not None:
         return code
     from .usage import unknown_command

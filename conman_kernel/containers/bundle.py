@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Mapping
+from typing import TYPE_CHECKING, Mapping
 
+from ..cancel import Cancel
 from ..errors import InvalidInput, InvalidState, NotFound
 from ..oci.runtime.options import ContainerOptions
 from ..oci.runtime.request import BindFile, ImageParts, SpecRequest, User
@@ -18,6 +19,9 @@ from .rootentries import CANNOT_INVOKE, ensure_mtab, ensure_workdir
 from .rows import ContainerRow
 from .seccompfile import read_profile
 from .users import resolve_user
+
+if TYPE_CHECKING:
+    from .edits import Checked
 
 INIT_BINARIES = ("/usr/libexec/podman/catatonit", "/usr/bin/catatonit", "/usr/bin/tini-static", "/usr/bin/tini", "/sbin/tini",
                  "/usr/bin/docker-init", "/usr/bin/dumb-init")
@@ -37,7 +41,7 @@ class Bundle(Record):
     cgroups_path: str
 
 
-def write_bundle(context: Context, row: ContainerRow, rootfs: str) -> Bundle:
+def write_bundle(context: Context, row: ContainerRow, rootfs: str, cancel: Cancel) -> Bundle:
     """Resolve what only the mounted root file system and the running host can say, and write the bundle.
 
     :param rootfs: the mounted root file system.
@@ -57,23 +61,45 @@ def write_bundle(context: Context, row: ContainerRow, rootfs: str) -> Bundle:
         os.close(root_fd)
     cgroups.prepare(context.facts)
     files = _etc_files(context, row, options, folder, hostname)
-    spec = spec_of(context, row, rootfs, user, files)
+    spec = spec_of(context, row, rootfs, user, files, cancel)
     with open(folder + "/config.json", "w", encoding="utf-8") as stream:
         json.dump(spec, stream)
     return Bundle(folder, cgroups.spec_path(context.facts, row.id))
 
 
-def spec_of(context: Context, row: ContainerRow, rootfs: str, user: User, files: tuple[BindFile, ...]) -> dict[str, object]:
-    """The runtime configuration of a container. Reads the host, and changes nothing.
+def spec_of(context: Context, row: ContainerRow, rootfs: str, user: User, files: tuple[BindFile, ...],
+            cancel: Cancel) -> dict[str, object]:
+    """The runtime configuration of a container, with what editors of runtime specs add. Reads the host, and changes nothing.
 
     :param files: see :func:`bind_files`. Errors as :func:`write_bundle`.
     """
-    options = with_defaults(context, row.parsed_options())
-    return build_spec(SpecRequest(
+    options, checked = _edited(context, row, with_defaults(context, row.parsed_options()), cancel)
+    devices = hostfacts.devices_for(options)
+    if checked is not None:
+        user = user._replace(groups=tuple(sorted({*user.groups, *checked.groups})))
+        devices = tuple({node.path: node for node in (*devices, *checked.devices)}.values())
+    spec = build_spec(SpecRequest(
         id=row.id, name=row.name, hostname=own_hostname(context, row, options), rootfs=rootfs, options=options, user=user,
-        facts=context.facts, image=row.image_parts(), files=files, devices=hostfacts.devices_for(options),
+        facts=context.facts, image=row.image_parts(), files=files, devices=devices,
         namespaces=_joined(context, options), init_path=init_binary(context) if options.init else "",
         cgroups_path=cgroups.spec_path(context.facts, row.id), seccomp=_seccomp(context, options), shm_path=""))
+    if checked is not None:
+        from .edits import with_edits
+
+        with_edits(spec, checked)
+    return spec
+
+
+def _edited(context: Context, row: ContainerRow, options: ContainerOptions,
+            cancel: Cancel) -> tuple[ContainerOptions, Checked | None]:
+    """The options with what editors of runtime specs add, as if the caller had asked for it."""
+    if not (options.named_devices or options.annotations):
+        return options, None
+    from .edits import edits_of
+
+    checked = edits_of(context, row.id, options, cancel)
+    env = tuple({**dict(checked.env), **dict(options.env)}.items())
+    return options._replace(env=env, mounts=(*options.mounts, *checked.mounts)), checked
 
 
 def _user(root_fd: int, options: ContainerOptions, parts: ImageParts) -> User:

@@ -68,6 +68,10 @@ def create(context: Context, image: ImageLike, chain_id: str, options: Container
                            f"{image_name(image)}: nothing to run")
     if options.name:
         check_name(options.name)
+    if options.named_devices or options.annotations:
+        from .edits import edits_of
+
+        edits_of(context, "", options, cancel)  # what cannot be given is refused before anything is made
     id = os.urandom(32).hex()
     driver = context.driver(storage)
     context.client(runtime)  # one that cannot work here says so before anything is made

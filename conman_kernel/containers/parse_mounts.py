@@ -148,6 +148,12 @@ def mount(text: str) -> MountOption:
     return MountOption("bind", posixpath.normpath(source), _target(target, text), _bind_options(words, text))
 
 
+def is_named(text: str) -> bool:
+    """Whether ``--device`` names a device instead of a path: ``vendor.com/class=name`` (Container Device Interface)."""
+    kind, equals, name = text.partition("=")
+    return bool(equals and name) and "/" in kind and not text.startswith("/")
+
+
 def device(text: str) -> Device:
     """``--device /dev/host[:/dev/container][:rwm]``. A folder stands for the devices in it."""
     parts = text.split(":")

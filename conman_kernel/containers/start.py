@@ -99,7 +99,7 @@ def _start_locked(context: Context, row: ContainerRow, join: Callable[[str], Soc
     try:
         client = context.client_of(row)
         row = _begin(context, row)
-        bundle = write_bundle(context, row, ensure_mounted(context, row, cancel))
+        bundle = write_bundle(context, row, ensure_mounted(context, row, cancel), cancel)
         # A terminal gets its size between create and start; else the runtime may do both at once: the shim reads no output before
         # `started`, so that nothing is lost either way.
         at_once = bool(client.commands.run) and not row.parsed_options().terminal

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .attach import Attach
     from .events import EventSink
     from .runtime import Runtime
+    from .spec import SpecEditor
     from .storage import StorageDriver
     from .transport import ImageTransport
 
@@ -50,6 +51,7 @@ STORAGE: Slot[StorageDriver] = Slot("conman.storage", "conman_storage_driver", "
 RUNTIME: Slot[Runtime] = Slot("conman.runtime", "conman_runtime", ".runtime", "Runtime")
 ATTACH: Slot[Attach] = Slot("conman.attach", "conman_attach", ".attach", "Attach")
 EVENTS: Slot[EventSink] = Slot("conman.events", "conman_event_sink", ".events", "EventSink")
+SPEC: Slot[SpecEditor] = Slot("conman.spec", "conman_spec_editor", ".spec", "SpecEditor")
 
-SLOTS: tuple[Slot[object], ...] = (TRANSPORT, STORAGE, RUNTIME, ATTACH, EVENTS)
+SLOTS: tuple[Slot[object], ...] = (TRANSPORT, STORAGE, RUNTIME, ATTACH, EVENTS, SPEC)
 """Every slot of this kernel."""

@@ -20,7 +20,8 @@ ONLY_OTHERS_NEED = ("sqlite3", "json", "socket", "typing", "enum", "re", "conman
                     "conman_kernel.containers", "conman_kernel.slots")
 
 PLUGINS = ("conman_registry_pull", "conman_oci_archive", "conman_overlay_storage", "conman_vfs_storage",
-           "conman_runc_runtime", "conman_crun_runtime", "conman_pty_attach", "conman_record_attach", "conman_events_jsonl")
+           "conman_runc_runtime", "conman_crun_runtime", "conman_pty_attach", "conman_record_attach", "conman_events_jsonl",
+           "conman_cdi_devices")
 
 
 def imported(cli, *arguments: str, code: int = 0) -> set[str]:
@@ -66,7 +67,7 @@ def test_run_loads_what_it_uses(cli, box):
     assert loaded(found, *COSTLY) == []
     assert loaded(found, *PLUGINS), "the report would show plugins"
     assert loaded(found, "conman_events_jsonl.reading", "conman_kernel.events.filters", "conman_kernel.support.inotify") == []
-    unused = ("conman_registry_pull", "conman_oci_archive", "conman_vfs_storage", "conman_crun_runtime", "conman_record_attach")
+    unused = ("conman_registry_pull", "conman_cdi_devices", "conman_kernel.containers.edits", "conman_oci_archive", "conman_vfs_storage", "conman_crun_runtime", "conman_record_attach")
     assert loaded(found, *unused) == []
 
 

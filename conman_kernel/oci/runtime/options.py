@@ -75,7 +75,8 @@ class ContainerOptions(Record):
     :param privileged: all that conman itself may; ``no_new_privileges``: setuid programs gain nothing.
     :param seccomp: ``unconfined``, a profile's path, empty: conman's own; ``apparmor``: ``unconfined``, or a profile's name.
     :param masked_paths: of which nothing is seen, None: the usual ones; ``readonly_paths`` likewise.
-    :param ulimits: over the configured ones; ``sysctls``: of its own namespaces; ``devices``: of the host.
+    :param ulimits: over the configured ones; ``sysctls``: of its own namespaces; ``devices``: of the host;
+        ``named_devices``: such as ``vendor.com/class=name``, which editors of runtime specs know.
     :param add_hosts: into ``/etc/hosts``, name and address; ``dns``, ``dns_search``, ``dns_options``: ``/etc/resolv.conf``.
     :param log_driver: ``cri``, ``none``, empty: as configured; ``log_size``: bytes of a log file before the next is begun,
         0: never; ``log_files``: how many are kept; -1: as configured.
@@ -136,6 +137,7 @@ class ContainerOptions(Record):
     stop_timeout: int = UNSET
     cidfile: str = ""
     pidfile: str = ""
+    named_devices: tuple[str, ...] = ()
 
 
 def to_json(options: ContainerOptions) -> dict[str, object]:

@@ -64,3 +64,39 @@ def test_two_of_one_name(conman: Command, tmp_path: Path) -> None:
 def test_nobody_puts_himself_in_front(conman: Command, tmp_path: Path) -> None:
     install(tmp_path / "site", "bringer", "ps = brought:hello")
     assert conman("ps", PYTHONPATH=str(tmp_path / "site")).stdout.startswith("CONTAINER ID")
+
+
+FAILING = """
+import click
+
+@click.command()
+@click.argument("how")
+def hello(how):
+    if how == "raise":
+        raise RuntimeError("inside")
+    raise SystemExit(int(how))
+"""
+
+
+def test_one_that_fails_is_one_line_that_names_it(conman: Command, tmp_path: Path) -> None:
+    install(tmp_path / "site", "bringer", "hello = brought:hello", code=FAILING)
+    done = conman("hello", "raise", PYTHONPATH=str(tmp_path / "site"))
+    assert done.returncode == 125 and "Traceback" not in done.stderr
+    assert done.stderr.startswith("Error: the command hello of bringer 1.0 failed: RuntimeError: inside\n")
+    assert conman("hello", "7", PYTHONPATH=str(tmp_path / "site")).returncode == 7
+
+
+def test_help_lists_it_with_its_distribution_and_imports_nothing(conman: Command, tmp_path: Path) -> None:
+    install(tmp_path / "site", "bringer", "hello = brought:hello\nps = brought:hello", code="raise RuntimeError('imported')")
+    done = conman("--help", PYTHONPATH=str(tmp_path / "site"))
+    assert (done.returncode, done.stderr) == (0, "")
+    section = done.stdout.partition("Commands of other distributions:")[2]
+    assert "hello" in section and "Brought by bringer 1.0" in section and " ps " not in section
+
+
+def test_the_list_is_kept_with_the_store(conman: Command, store: tuple[str, ...], tmp_path: Path) -> None:
+    install(tmp_path / "site", "bringer", "hello = brought:hello")
+    Path(store[1]).mkdir()
+    assert conman("hello", PYTHONPATH=str(tmp_path / "site")).returncode == 3
+    kept = [path.read_text("utf-8") for path in Path(store[1]).glob("plugins.cache.*")]
+    assert len(kept) == 1 and "bringer" in kept[0]

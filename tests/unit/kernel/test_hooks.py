@@ -12,11 +12,13 @@ import pytest
 from conman_kernel.cancel import Cancel
 from conman_kernel.errors import NotFound, PluginFailed
 from conman_kernel.oci.descriptor import Descriptor
+from conman_kernel.oci.runtime.options import ContainerOptions
 from conman_kernel.plugins import Plugins
-from conman_kernel.slots import ATTACH, EVENTS, RUNTIME, SLOTS, STORAGE, TRANSPORT
+from conman_kernel.slots import ATTACH, EVENTS, RUNTIME, SLOTS, SPEC, STORAGE, TRANSPORT
 from conman_kernel.slots.attach import AttachRequest, End, Outcome
 from conman_kernel.slots.events import EmitRequest, Event
 from conman_kernel.slots.provider import Access
+from conman_kernel.slots.spec import EditRequest, SpecEdits
 from conman_kernel.slots.storage import CommitRequest, KeyRequest, PrepareRequest
 from conman_kernel.slots.transport import OpenRequest, ResolveRequest
 from conman_kernel.store.layout import Layout
@@ -138,6 +140,20 @@ def conman_event_sink():
     return provider(api=API, summary="hears", options=NoOptions, open=lambda context: opened.append(Sink()) or opened[-1])
 """
 
+EDITING = HEAD + """
+from conman_kernel.slots.spec import SpecEdits
+
+class Editor:
+    def edit(self, request):
+        return SpecEdits(handled=request.devices, env=(("GIVEN", ",".join(request.devices)),))
+    def close(self): pass
+
+@hookimpl
+def conman_spec_editor():
+    asked.append(1)
+    return provider(api=1, summary="edits", options=NoOptions, open=lambda context: opened.append(1) or Editor())
+"""
+
 
 def counts(module: str) -> tuple[int, int]:
     """How often the hook was called, and how often ``open``."""
@@ -211,10 +227,19 @@ def test_hook_conman_event_sink(site: Site, plugins: Open) -> None:
     assert counts(module) == (2, 1) and sys.modules[module].opened[0].told == [event]
 
 
+def test_hook_conman_spec_editor(site: Site, plugins: Open) -> None:
+    module = site.ship("give-spec", EDITING, group="conman.spec")
+    held = plugins()
+    not_before_it_is_needed(held, module, "give-spec")
+    request = EditRequest("", ContainerOptions(), ("a/b=c",), (), Cancel(1))
+    assert held.get(SPEC, "give-spec").edit(request) == SpecEdits(handled=("a/b=c",), env=(("GIVEN", "a/b=c"),))
+    assert counts(module) == (2, 1)
+
+
 @pytest.mark.parametrize("slot", SLOTS, ids=lambda slot: slot.group)
 def test_a_hook_of_another_slot_is_no_answer(site: Site, plugins: Open, slot: object) -> None:
     """The group says which hook is called; that a module has one of another slot does not help it there."""
-    source = {TRANSPORT: ATTACHING, STORAGE: TRANSPORTING, RUNTIME: STORING, ATTACH: RUNNING, EVENTS: RUNNING}[slot]  # type: ignore[index]
+    source = {TRANSPORT: ATTACHING, STORAGE: TRANSPORTING, RUNTIME: STORING, ATTACH: RUNNING, EVENTS: RUNNING, SPEC: RUNNING}[slot]  # type: ignore[index]
     site.ship("misplaced", source, group=slot.group)  # type: ignore[attr-defined]
     with pytest.raises(PluginFailed, match=f"must implement {slot.hook} exactly once"):  # type: ignore[attr-defined]
         plugins().get(slot, "misplaced")  # type: ignore[arg-type]
