@@ -324,7 +324,6 @@ class Container(Described):
         watch = cancel or Cancel()
         with self._context.locks.acquire(self._row.num, watch):
             path = rootfs.hold(self._context, refreshed(self._context, self.id), watch)
-        tell(self._context, self._row, "mount")
         return mount_point(path, self._context, self._row)
 
     def unmount(self, *, force: bool = False, cancel: Cancel | None = None) -> bool:

@@ -166,7 +166,8 @@ class MountPoint(str):
 
 
 def mount_point(path: str, context: Context, row: ContainerRow) -> MountPoint:
-    """Let a path be one."""
+    """Let a path be one, of a container that was mounted just now."""
     point = MountPoint(path)
     point._context, point._row = context, row
+    tell(context, row, "mount")
     return point

@@ -1,9 +1,10 @@
 """The group ``conman.spec``: plugins that add to what the OCI runtime is told of a container.
 
 An editor returns data, a :class:`SpecEdits`; it never sees the runtime's document. The kernel checks what it was given
-(:mod:`conman_kernel.containers.edits` says what is refused), applies it, and builds the document from it by the rules that hold
-for what a person asks for. An editor that raises, or whose edits are refused, stops the command with one line that names it:
-a container must not run without what was asked for, nor with what nobody checked. Nothing is left behind then.
+(types, measure, paths, what is on the host; nothing takes the place of what the caller or conman set), applies it, and builds the
+document from it by the rules that hold for what a person asks for. An editor that raises, or whose edits are refused,
+stops the command with one line that names it: a container must not run without what was asked for, nor with what nobody checked.
+Nothing is left behind then.
 
 Editors (``[spec] editors``, in that order) are loaded only for a container that asks for a device by name
 (``--device vendor.com/class=name``) or was given annotations; when it is made, to refuse early, and at each start.

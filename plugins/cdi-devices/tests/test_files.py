@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import Callable
 
@@ -70,10 +71,9 @@ def test_all_devices_of_a_kind_and_what_they_share_once(tmp_path: Path) -> None:
 
 
 def test_yaml_is_the_same(tmp_path: Path) -> None:
-    import yaml
-
+    yaml = import_module("yaml")
     write(tmp_path / "a", "v.json", WHOLE)
-    write(tmp_path / "b", "v.yaml", yaml.safe_dump(WHOLE))  # type: ignore[no-untyped-call, unused-ignore]
+    write(tmp_path / "b", "v.yaml", yaml.safe_dump(WHOLE))
     one = "vendor.com/device=one"
     assert asked(editor(tmp_path / "a"), one) == asked(editor(tmp_path / "b"), one)
 
