@@ -99,6 +99,7 @@ NOUNS: Mapping[str, Mapping[str, str]] = {
     "plugin": {
         "inspect": "plugin:INSPECT",
         "ls": "plugin:LS",
+        "new": "plugin_new:VERB",
         "test": "plugin_test:TEST",
     },
     "registry": {

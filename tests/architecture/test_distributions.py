@@ -68,7 +68,7 @@ def test_the_wheel_holds_every_file_and_no_other(folder, wheels):
     names = {n for n in wheels[str(project(folder)["name"])].namelist() if ".dist-info/" not in n}
     base = package(folder)
     wanted = {str(p.relative_to(base.parent)) for p in base.rglob("*")
-              if p.is_file() and "__pycache__" not in p.parts and p.suffix in {".py", ".json", ".sql", ".toml", ".typed"}}
+              if p.is_file() and "__pycache__" not in p.parts and p.suffix in {".py", ".json", ".sql", ".tmpl", ".toml", ".typed"}}
     assert names == wanted
 
 

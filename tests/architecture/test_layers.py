@@ -20,7 +20,7 @@ ORDER = (("_version", "record", "errors", "times", "trace"), ("cancel",), ("proc
          ("answers", "calls", "discovery", "guard", "plugins"), ("events",), ("worker",))
 
 # What stands on all of that, each with a rule of its own below.
-ABOVE = ("images", "containers", "system", "doctor", "explain", "kernel", "info", "cleanup", "aio", "cli", "testing")
+ABOVE = ("images", "containers", "system", "doctor", "explain", "scaffold", "kernel", "info", "cleanup", "aio", "cli", "testing")
 
 
 def under(module: str, *packages: str) -> bool:
