@@ -21,6 +21,7 @@ from typing import Callable, Mapping
 import facts
 import latency
 import memory
+import plugins
 import pull
 import startup
 import throughput
@@ -32,7 +33,8 @@ from report import FORMATS, Report
 CASES: Mapping[str, Callable[[Bench], None]] = {
     "run": startup.run, "version": startup.version, "ps": startup.ps, "exec": latency.execute,
     "keystroke": latency.keystroke, "output": throughput.output, "through": throughput.through,
-    "memory": memory.memory, "pull-files": pull.files, "pull-large": pull.large, "pull-layers": pull.small,
+    "memory": memory.memory, "plugins": plugins.plugins,
+    "pull-files": pull.files, "pull-large": pull.large, "pull-layers": pull.small,
     "pull-shared": pull.shared, "pull-present": pull.present,
 }
 #: A name for several.

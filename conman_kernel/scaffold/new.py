@@ -87,7 +87,8 @@ def _files(slot: str, name: str, kind: Kind) -> dict[str, str]:
              "protocol": kind.protocol, "module": kind.module, "method": kind.method}
     source = f"src/{package}"
     # A slot without a kit of its own has tests that ask the same of it in a few lines.
-    tests = f"{slot}_kit" if os.path.isdir(os.path.join(_KITS, slot)) else f"{slot}_tests"
+    kit = os.path.join(_KITS, slot)
+    tests = f"{slot}_kit" if os.path.isdir(kit) or os.path.isfile(f"{kit}.py") else f"{slot}_tests"
     files = {"pyproject.toml": "pyproject", "README.md": "readme", f"{source}/__init__.py": "package",
              f"{source}/{kind.module}.py": slot, f"{source}/not_written.py": "not_written",
              "tests/test_declared.py": "declared", "tests/test_contract.py": tests}

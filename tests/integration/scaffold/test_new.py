@@ -15,13 +15,12 @@ from conman_kernel.testing.command import Command
 TOP = Path(__file__).resolve().parents[3]
 SLOTS = ("storage", "transport", "runtime", "attach", "events")
 
-# What passes although nothing is written: it needs no author. Of slots whose kit is not here yet every test is listed.
-PASSES = {"runtime": {"test_the_argv_tables_can_be_filled_in"}, "attach": {"test_it_says_whether_it_looks_at_the_bytes"},
-          "events": {"test_closing_twice_does_nothing"}}
-FAILS = {"runtime": {"test_texts_become_exit_codes", "test_features_are_told"},
-         "attach": {"test_output_arrives_and_the_end_is_told", "test_a_cancel_ends_it"}, "events": {"test_an_event_is_taken"},
-         "storage": {"test_a_new_snapshot_is_empty_and_roots", "test_a_missing_parent_is_not_found"},
-         "transport": {"test_chunks_are_small_and_never_empty"}}
+# Of slots without a kit: every test. What passes although nothing is written needs no author.
+PASSES = {"runtime": {"test_the_argv_tables_can_be_filled_in"}, "events": {"test_closing_twice_does_nothing"}}
+FAILS = {"runtime": {"test_texts_become_exit_codes", "test_features_are_told"}, "events": {"test_an_event_is_taken"}}
+# Of kits: some of the promises that nothing written can keep.
+BROKEN = {"storage": {"test_a_new_snapshot_is_empty_and_roots", "test_a_missing_parent_is_not_found"},
+          "transport": {"test_chunks_are_small_and_never_empty"}, "attach": {"test_output_is_carried_in_order"}, "runtime": set()}
 
 
 @pytest.fixture
@@ -59,7 +58,8 @@ def test_it_builds_and_fails_only_where_work_is_left(written: Path, tmp_path: Pa
     done = run(sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "--target", str(site), str(wheel), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (site / f"conman_sand_{slot}" / "py.typed").exists()
-    asked = {"storage": ["-k", "declared or new_snapshot or missing_parent"], "transport": ["-k", "declared or chunks"]}.get(slot, [])
+    asked = {"storage": ["-k", "declared or new_snapshot or missing_parent"], "transport": ["-k", "declared or chunks"],
+             "attach": ["-k", "declared or carried_in_order"]}.get(slot, [])
     done = run(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-c", str(written / "pyproject.toml"), "-vv", "tests", *asked,
                cwd=written, PYTHONPATH=str(site))
     assert done.returncode == 1, done.stdout + done.stderr
@@ -67,9 +67,10 @@ def test_it_builds_and_fails_only_where_work_is_left(written: Path, tmp_path: Pa
     passed = {name for name, verdict in verdicts if verdict == "PASSED"}
     failed = {name for name, verdict in verdicts if verdict == "FAILED"}
     assert {"test_the_entry_point_leads_here", "test_every_option_has_a_default_and_a_line_of_documentation"} <= passed
-    assert PASSES.get(slot, set()) <= passed and FAILS[slot] <= failed
-    if slot in PASSES:
-        assert failed == FAILS[slot]
+    if "Contract" in (written / "tests" / "test_contract.py").read_text():
+        assert failed and BROKEN[slot] <= failed
+    else:
+        assert PASSES[slot] <= passed and failed == FAILS[slot]
     assert f"sand-{slot}: " in done.stdout and "is not written yet" in done.stdout
 
 
