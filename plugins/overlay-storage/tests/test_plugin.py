@@ -61,5 +61,5 @@ def test_what_doctor_is_told(tmp_path: Path, kind: str, options: dict[str, objec
 
     (tmp_path / "proc/self").mkdir(parents=True)
     (tmp_path / "proc/self/mountinfo").write_text(f"1 0 0:1 / / rw - {kind} /dev/a rw\n")
-    context = PluginContext(name="overlay-storage", options=Options(**options), state_dir="/data/x", run_dir="/r", log=StderrLog("error"))
+    context = PluginContext(name="overlay-storage", options=Options(**options), state_dir="/data/x", run_dir="/r", log=StderrLog("error"))  # type: ignore[arg-type]
     assert [one.severity for one in layers(context, CheckRequest(Host(str(tmp_path)), "/s", "/r", Cancel()))] == severities

@@ -11,7 +11,7 @@ from .bad_distributions import install, source
 
 
 def shown(conman: Command, **environ: str) -> dict[str, dict[str, object]]:
-    found = json.loads(conman.ok("plugin", "ls", "--check", "--format", "json", **environ))
+    found = json.loads(conman.ok("plugin", "ls", "--check", "--format", "json", stdin=None, **environ))
     return {row["Name"]: row for row in found}
 
 

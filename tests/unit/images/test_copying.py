@@ -14,6 +14,7 @@ from conman_kernel.images.records import Progress
 from conman_kernel.oci import media_types
 from conman_kernel.oci.digest import digest_of
 from conman_kernel.slots.transport import PutBlobRequest, PutManifestRequest, WriteRequest
+from conman_kernel.oci.platform import Platform
 from conman_kernel.testing.images import file, image, index, layer
 
 ONE = layer([file("one", b"1" * 40_000)])
@@ -151,7 +152,7 @@ def test_a_copy_needs_no_store(bench, desk):
 
 def test_of_an_index_one_platform_or_all(bench, desk):
     here, other = image([ONE]), image([TWO], config={"architecture": "s390x"})
-    arm = other._replace(descriptor=other.descriptor._replace(platform=other.descriptor.platform._replace(architecture="s390x")))
+    arm = other._replace(descriptor=other.descriptor._replace(platform=Platform("linux", "s390x")))
     both = bench.shelf.add("reg.example/x:1", index([here, arm]))
     assert bench.images.copy("reg.example/x:1", "other.example/x:1").digest == here.descriptor.digest
     assert bench.images.copy("reg.example/x:1", "other.example/x:1", platform="linux/s390x").digest == other.descriptor.digest
