@@ -13,8 +13,8 @@ from conman_kernel.errors import Cancelled, ConmanError, DigestMismatch, Invalid
 from conman_kernel.images.records import Progress
 from conman_kernel.oci import media_types
 from conman_kernel.oci.digest import digest_of
-from conman_kernel.slots.transport import PutBlobRequest, PutManifestRequest, WriteRequest
 from conman_kernel.oci.platform import Platform
+from conman_kernel.slots.transport import PutBlobRequest, PutManifestRequest, WriteRequest
 from conman_kernel.testing.images import file, image, index, layer
 
 ONE = layer([file("one", b"1" * 40_000)])
