@@ -19,7 +19,7 @@ from .store.layout import Layout
 if TYPE_CHECKING:
     from importlib.metadata import Distribution
 
-FORMAT = 1
+FORMAT = 2
 
 
 class EntryPoint(Record):
@@ -49,6 +49,7 @@ class Discovery:
         self._layout = layout
         self._remember = remember
         self._entries: tuple[EntryPoint, ...] | None = None
+        self._unreadable: tuple[str, ...] = ()
         self._verified: set[str] = set()
         self._key = ""
         self._looking = allocate_lock()
@@ -61,9 +62,14 @@ class Discovery:
                 self._key = _environment_key()
                 self._entries = self._read_cache()
                 if self._entries is None:
-                    self._entries = _scan()
+                    self._entries, self._unreadable = _scan()
                     self._write_cache()
             return self._entries
+
+    @property
+    def unreadable(self) -> tuple[str, ...]:
+        """Folders of metadata that speak of conman and cannot be read, by name, sorted; their plugins are not there."""
+        return self._unreadable if self.entries is not None else ()
 
     def find(self, group: str, name: str) -> tuple[EntryPoint, ...]:
         """The plugins of that name in that slot: none, one, or a conflict."""
@@ -89,12 +95,12 @@ class Discovery:
             if not isinstance(data, dict) or data.get("key") != self._key:
                 return None
             entries = tuple(EntryPoint(*row) for row in data["entries"])
-            verified = set(data["verified"])
+            verified, unreadable = set(data["verified"]), tuple(map(str, data["unreadable"]))
         except (OSError, ValueError, KeyError, TypeError):
             return None  # none yet, or not what was written here: the scan says it anew
         if not all(isinstance(field, str) for entry in entries for field in entry):
             return None
-        self._verified = verified
+        self._verified, self._unreadable = verified, unreadable
         return entries
 
     def _write_cache(self) -> None:
@@ -104,7 +110,8 @@ class Discovery:
         try:
             # 0600 whatever the umask: who may write it chooses what is imported here next time.
             with open(temporary, "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)) as stream:
-                json.dump({"key": self._key, "entries": self._entries, "verified": sorted(self._verified)}, stream)
+                json.dump({"key": self._key, "entries": self._entries, "verified": sorted(self._verified),
+                           "unreadable": self._unreadable}, stream)
             os.rename(temporary, self._path())
         except OSError:
             # A store that cannot be written (full, read-only) only costs the scan again.
@@ -127,21 +134,37 @@ def _environment_key() -> str:
     return "\n".join(parts)
 
 
-def _scan() -> tuple[EntryPoint, ...]:
+def _scan() -> tuple[tuple[EntryPoint, ...], tuple[str, ...]]:
+    """The plugins, and the folders of metadata that cannot be read and may hold some."""
     from importlib import metadata
 
     found: set[EntryPoint] = set()
     seen: set[str] = set()
+    unreadable: set[str] = set()
     for distribution in metadata.distributions():
         try:
             name, entries = _entries_of(distribution)
         except (OSError, ValueError, TypeError, LookupError, AttributeError):
-            continue  # the standard library's words for broken metadata: one such folder starves no other plugin
+            # The standard library's words for broken metadata: one such folder starves no other plugin.
+            unreadable.update(_speaks_of_conman(distribution))
+            continue
         canonical = name.lower().replace("_", "-").replace(".", "-")
-        if name and canonical not in seen:  # else shadowed by an earlier folder of sys.path
+        if not name and entries:
+            unreadable.update(_speaks_of_conman(distribution))
+        elif name and canonical not in seen:  # else shadowed by an earlier folder of sys.path
             seen.add(canonical)
             found.update(entries)
-    return tuple(sorted(found))
+    return tuple(sorted(found)), tuple(sorted(unreadable))
+
+
+def _speaks_of_conman(distribution: Distribution) -> tuple[str, ...]:
+    """The name of a folder of broken metadata, where it is one of a plugin's; else nothing."""
+    folder = os.path.basename(str(getattr(distribution, "_path", "")))
+    try:
+        text = distribution.read_text("entry_points.txt") or ""
+    except (OSError, ValueError):
+        text = ""
+    return (folder,) if folder and (folder.startswith("conman") or "[conman." in text) else ()
 
 
 def _entries_of(distribution: Distribution) -> tuple[str, list[EntryPoint]]:

@@ -280,6 +280,11 @@ class Plugins:
                                  plugin=name, distribution=shipped, hint=f"pip uninstall {found[-1].distribution}")
         return found[0]
 
+    @property
+    def unreadable(self) -> tuple[str, ...]:
+        """Installed distributions whose metadata cannot be read, and which may ship plugins: the folders' names."""
+        return self._discovery.unreadable
+
     def _not_installed(self, group: str, name: str) -> PluginNotInstalled:
         import difflib
 
@@ -288,6 +293,10 @@ class Plugins:
             return PluginNotInstalled(f"{name} is a plugin of {' and '.join(others)}, not of {group}", slot=group, plugin=name,
                                       hint="conman plugin ls")
         known = sorted({e.name for e in self._discovery.entries if e.group == group or group == "any slot"})
+        broken = [folder for folder in self.unreadable if folder.replace("_", "-").startswith((f"conman-{name}-", f"{name}-"))]
+        if broken:
+            return PluginNotInstalled(f"{name} cannot be found: its distribution's metadata, {broken[0]}, cannot be read",
+                                      slot=group, plugin=name, hint=f"pip install --force-reinstall conman-{name}")
         near = difflib.get_close_matches(name, known, 1, 0.6)
         hint = f"did you mean {near[0]}? Otherwise: " if near else ""
         return PluginNotInstalled(f"no plugin {name} for {group} is installed", slot=group, plugin=name,

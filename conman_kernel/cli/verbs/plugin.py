@@ -24,6 +24,7 @@ def _ls(context: Context, values: Values) -> int:
         return _check(context, values)
     conman = context.conman()
     found = conman.plugins.list()
+    _tell_unreadable(conman)
     if os.path.exists(conman.layout.index):
         _tell_absent(conman)
     if values.flag("quiet"):
@@ -43,6 +44,12 @@ def _ls(context: Context, values: Values) -> int:
     return 0
 
 
+def _tell_unreadable(conman: Conman) -> None:
+    for folder in conman.plugins.unreadable:
+        out.error_text(f"Warning: the metadata {folder} cannot be read: plugins of that distribution are not there\n"
+                       "Hint: pip install --force-reinstall it, or remove the folder\n")
+
+
 def _tell_absent(conman: Conman) -> None:
     """What the store needs and is not installed, on standard error: it is in no list of what is."""
     from ...doctor.parts import absent
@@ -53,7 +60,9 @@ def _tell_absent(conman: Conman) -> None:
 
 
 def _check(context: Context, values: Values) -> int:
-    states = context.conman().plugin_states()
+    conman = context.conman()
+    states = conman.plugin_states()
+    _tell_unreadable(conman)
     rows = [{"Slot": s.info.slot, "Name": s.info.name, "Distribution": s.info.distribution, "Version": s.info.version,
              "Selected": s.info.selected, "State": s.state, "Reason": s.reason, "Hint": s.hint, "NeededBy": list(s.needed)}
             for s in states]

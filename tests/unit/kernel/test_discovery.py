@@ -76,6 +76,16 @@ def test_broken_metadata_starves_nobody(site: Site, layout: Layout, entry_points
     assert "sound" in names(layout) and "broken" not in names(layout)
 
 
+def test_broken_metadata_is_told(site: Site, layout: Layout) -> None:
+    site.metadata("conman-hurt", "[conman.attach]\nhurt\n")
+    site.metadata("acme", "[conman.attach]\nother\n")
+    site.metadata("stranger", "[console_scripts\n= =\n")
+    for _ in range(2):  # scanned, and remembered
+        found = Discovery(layout)
+        assert [folder.partition("-1.")[0].replace("_", "-") for folder in found.unreadable] == ["acme", "conman-hurt"]
+        assert "hurt" not in {entry.name for entry in found.entries}
+
+
 def test_an_empty_dist_info_folder(site: Site, layout: Layout) -> None:
     (site.folder / "hollow-1.dist-info").mkdir()
     (site.folder / "file-1.dist-info").write_text("no folder")
