@@ -57,19 +57,13 @@ class Discovery:
     @property
     def entries(self) -> tuple[EntryPoint, ...]:
         """Every installed plugin, sorted by group and name; two of one name both appear."""
-        with self._looking:
-            if self._entries is None:
-                self._key = _environment_key()
-                self._entries = self._read_cache()
-                if self._entries is None:
-                    self._entries, self._unreadable = _scan()
-                    self._write_cache()
-            return self._entries
+        return self._looked()
 
     @property
     def unreadable(self) -> tuple[str, ...]:
         """Folders of metadata that speak of conman and cannot be read, by name, sorted; their plugins are not there."""
-        return self._unreadable if self.entries is not None else ()
+        self._looked()
+        return self._unreadable
 
     def find(self, group: str, name: str) -> tuple[EntryPoint, ...]:
         """The plugins of that name in that slot: none, one, or a conflict."""
@@ -84,6 +78,16 @@ class Discovery:
         with self._looking:
             self._verified.add(f"{entry.group}/{entry.name}")
             self._write_cache()
+
+    def _looked(self) -> tuple[EntryPoint, ...]:
+        with self._looking:
+            if self._entries is None:
+                self._key = _environment_key()
+                self._entries = self._read_cache()
+                if self._entries is None:
+                    self._entries, self._unreadable = _scan()
+                    self._write_cache()
+            return self._entries
 
     def _path(self) -> str:
         return f"{self._layout.plugin_cache}.{zlib.crc32(chr(0).join(_folders()).encode()):08x}"
