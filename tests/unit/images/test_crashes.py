@@ -15,6 +15,8 @@ from conman_kernel.errors import NotFound
 from conman_kernel.images import collection
 from conman_kernel.testing.images import file, image, layer
 
+pytestmark = pytest.mark.slow
+
 MARK = "CONMAN_TEST_CRASH"
 NOISE = os.urandom(9000)
 BASE = layer([file("base", NOISE)])

@@ -12,6 +12,8 @@ import pytest
 
 from .conftest import Shelf, Store
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = Path(__file__).with_name("killed.py")
 POINTS = 24
 EXPECTED = {"lease-dead", "snapshot-left", "snapshot-unknown", "container-stale", "container-folder", "partial-stale",

@@ -12,6 +12,8 @@ from conman_kernel import Conman
 from conman_kernel.errors import ConmanError, InvalidState, NotFound
 from conman_kernel.images.service import Images
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("one", "two", "low", "half", "other")
 STEPS = 60
 
