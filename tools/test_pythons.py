@@ -11,9 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
-from typing import IO
 
 import wheels
 
@@ -57,7 +55,7 @@ def main() -> int:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     wanted = wheels.build()
     others = interpreters()
-    running: dict[str, tuple[bool, subprocess.Popen[bytes], IO[bytes]]] = {}
+    running: dict[str, tuple[bool, subprocess.Popen[bytes], Path]] = {}
     for version, python in others.items():
         prefix = environment(version, python, wanted)
         print(f"== Python {version} ({python}): begins", flush=True)
@@ -65,15 +63,15 @@ def main() -> int:
         started = subprocess.run(argv, stdout=subprocess.DEVNULL).returncode == 0
         tests = [str(path.relative_to(wheels.TOP)) for pattern in TESTS for path in sorted(wheels.TOP.glob(pattern))]
         argv = [str(prefix / "bin" / "pytest"), "--installed", "-q", "-m", "not slow", "-p", "no:cacheprovider", *tests]
-        said = tempfile.TemporaryFile()
-        process = subprocess.Popen(argv, cwd=wheels.TOP, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT)
-        running[version] = started, process, said
+        log = wheels.BUILD / f"python{version}.log"
+        with log.open("wb") as said:
+            process = subprocess.Popen(argv, cwd=wheels.TOP, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT)
+        running[version] = started, process, log
     failed = []
-    for version, (started, process, said) in running.items():  # side by side: each uses one processor
+    for version, (started, process, log) in running.items():  # side by side: each uses one processor
         if process.wait() or not started:
             failed.append(version)
-        said.seek(0)
-        print(f"== Python {version}\n{said.read().decode(errors='replace')}", flush=True)
+        print(f"== Python {version}\n{log.read_text(errors='replace')}", flush=True)
     missing = [v for v in SUPPORTED if v not in others and not sys.version.startswith(f"{v}.")]
     if missing:
         print(f"== not on this machine, so not tested: Python {', '.join(missing)}")
