@@ -57,9 +57,10 @@ def run(group: str, provider: Provider[object], context: PluginContext[Mapping[s
         near = os.path.dirname(near)
     folder = tempfile.mkdtemp(prefix=".plugin-test-", dir=near)
     try:
+        # Whatever project the person stands in, its rules of tests are not this plugin's.
         code = pytest.main(
-            ["-c", os.devnull, "--rootdir", folder, "-p", "no:cacheprovider", "--import-mode=importlib", "-ra", tests,
-             *arguments],
+            ["-c", os.devnull, "--rootdir", folder, "--noconftest", "-p", "no:cacheprovider", "--import-mode=importlib", "-ra",
+             tests, *arguments],
             plugins=[_Given(Host(provider, context, Path(folder)))])
     finally:
         shutil.rmtree(folder)
