@@ -15,6 +15,8 @@ from conman_kernel.support.snapshots import FolderDriver
 from conman_kernel.testing.folder_storage import FolderStorage
 from conman_kernel.testing.kits import StorageContract
 
+KIT = StorageContract
+
 
 class RootOf0700(FolderStorage):
     """An empty snapshot's root is private."""

@@ -1,4 +1,4 @@
-"""The kits' tests can fail: each of these drivers breaks one promise, and the tests that hold it to that see it."""
+"""The kits' tests can fail: each of these plugins breaks one promise, and the tests that hold it to that see it."""
 
 from __future__ import annotations
 
@@ -7,35 +7,52 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from conman_kernel.testing.kits import StorageContract
-
-from . import storage_drivers
+from . import attaches, runtimes, storage_drivers, transport_places, transports
 
 HERE = Path(__file__).parent
+TOP = HERE.parents[2]
+MODULES = (attaches, runtimes, storage_drivers, transport_places, transports)
+
+
+def _file(module: ModuleType) -> str:
+    return module.__name__.rpartition(".")[2] + ".py"
 
 
 @pytest.fixture(scope="module")
 def failed() -> set[str]:
-    """``TestDriver::test``, without parameters' cases that passed, of all that the table names, in one run."""
+    """``module.py::TestPlugin::test`` of everything that the tables name and that failed, in one run."""
     if os.geteuid():
-        pytest.skip("needs root: mounts")
-    nodes = [f"{HERE}/storage_drivers.py::Test{one.__name__}::{test}" for one, tests in storage_drivers.TABLE.items() for test in tests]
-    done = subprocess.run([sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir", HERE, "-p", "no:cacheprovider",
-                           "--import-mode=importlib", "-q", "-rf", "--tb=no", *nodes], capture_output=True, text=True, timeout=300)
+        pytest.skip("needs root: mounts, containers")
+    nodes = [f"{HERE}/{_file(module)}::Test{one.__name__}::{test}"
+             for module in MODULES for one, tests in module.TABLE.items() for test in tests]
+    nodes += [f"{HERE}/{_file(module)}::Test{one.__name__}" for module in MODULES for one, tests in module.TABLE.items() if not tests]
+    done = subprocess.run([sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir", TOP, "--confcutdir", HERE, "-p", "no:cacheprovider",
+                           "--import-mode=importlib", "-q", "-rf", "--tb=no", *nodes], capture_output=True, text=True, timeout=300, cwd=TOP)
     assert done.returncode == 1, done.stdout + done.stderr
-    return {line.partition("::")[2] for line in re.findall(r"^FAILED (\S+)", done.stdout, flags=re.M)}
+    return set(re.findall(r"^FAILED (?:\S*/)?(\w+\.py::\S+)", done.stdout, flags=re.M))
 
 
-@pytest.mark.parametrize("broken, test", [(one.__name__, test) for one, tests in storage_drivers.TABLE.items() for test in tests])
-def test_a_broken_promise_is_seen(failed: set[str], broken: str, test: str) -> None:
-    assert [node for node in failed if node == f"Test{broken}::{test}" or node.startswith(f"Test{broken}::{test}[")]
+@pytest.mark.parametrize("file, broken, test", [(_file(module), one.__name__, test) for module in MODULES
+                                                for one, tests in module.TABLE.items() for test in tests])
+def test_a_broken_promise_is_seen(failed: set[str], file: str, broken: str, test: str) -> None:
+    wanted = f"{file}::Test{broken}::{test}"
+    assert [node for node in failed if node == wanted or node.startswith(f"{wanted}[")]
 
 
-def test_every_test_of_the_kit_is_in_the_table_or_named_as_not_there_yet() -> None:
-    asked = {name for name in dir(StorageContract) if name.startswith("test_")}
-    shown = {test.partition("[")[0] for tests in storage_drivers.TABLE.values() for test in tests}
+@pytest.mark.parametrize("file, sound", [(_file(module), one.__name__) for module in MODULES
+                                         for one, tests in module.TABLE.items() if not tests])
+def test_it_is_the_promise_that_fails(failed: set[str], file: str, sound: str) -> None:
+    assert [node for node in failed if node.startswith(f"{file}::Test{sound}::")] == []
+
+
+@pytest.mark.parametrize("kit", sorted({module.KIT for module in MODULES}, key=str), ids=lambda kit: kit.__name__)
+def test_every_test_of_the_kit_is_in_the_table_or_named_as_not_there_yet(kit: type) -> None:
+    asked = {name for name in dir(kit) if name.startswith("test_")}
+    mine = [module for module in MODULES if module.KIT is kit]
+    shown = {test.partition("[")[0] for module in mine for tests in module.TABLE.values() for test in tests}
     assert shown <= asked
-    assert asked - shown == set(storage_drivers.NOT_SHOWN)
+    assert asked - shown == {test for module in mine for test in module.NOT_SHOWN}
