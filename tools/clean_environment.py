@@ -2,6 +2,9 @@
 
 Usage: ``.venv/bin/python tools/clean_environment.py PREFIX FOLDER...``, each folder a distribution such as
 ``examples/roots-transport``. Does nothing where PREFIX holds just that already.
+
+With ``--only``: ``... --only PREFIX conman[EXTRA] NAME...``, the kernel with that extra (or ``conman``: with none) and these
+plugins of ours, into PREFIX as it is.
 """
 
 from __future__ import annotations
@@ -34,7 +37,23 @@ def main(prefix: Path, folders: list[Path]) -> None:
     stamp.write_text(made_from)
 
 
+def only(prefix: Path, kernel: str, *plugins: str) -> None:
+    """Install no more than ``kernel`` and ``plugins`` into ``prefix``, which is made where it is not there."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    wheels.build()
+    if not prefix.exists():
+        wheels.run(sys.executable, "-m", "venv", "--without-pip", prefix)
+    name, _, extra = kernel.rstrip("]").partition("[")
+    _, others = wheels.requirements(extra or "none", (name, *plugins))
+    wheels.pip(prefix / "bin" / "python", "install", *others)
+    # As in wheels.install: no index.
+    wheels.pip(prefix / "bin" / "python", "install", "--no-index", "--find-links", wheels.WHEELS, kernel, *plugins)
+
+
 if __name__ == "__main__":
     if len(sys.argv) < 3:
         sys.exit(__doc__)
+    if sys.argv[1] == "--only":
+        only(Path(sys.argv[2]).absolute(), *sys.argv[3:])
+        sys.exit()
     main(Path(sys.argv[1]).absolute(), [Path(folder).resolve() for folder in sys.argv[2:]])

@@ -118,19 +118,20 @@ def build_into(result: Path, folders: list[Path], python: Path) -> None:
             log.close()
 
 
-EXTRA = re.compile(r"""\s*(?:;|and)\s*extra\s*==\s*['"]standard['"]""")
-
-
-def requirements() -> tuple[list[str], list[str]]:
-    """Names of our distributions, and the requirements of their wheels on others; of the extras, ``standard`` alone counts."""
+def requirements(extra: str = "standard", only: tuple[str, ...] = ()) -> tuple[list[str], list[str]]:
+    """Names of our distributions, or of those of them that are named, and the requirements of their wheels on others; of the
+    extras, ``extra`` alone counts."""
+    chosen = re.compile(rf"""\s*(?:;|and)\s*extra\s*==\s*['"]{extra}['"]""")
     ours: list[str] = []
     others: set[str] = set()
     for wheel in sorted(WHEELS.glob("*.whl")):
         with zipfile.ZipFile(wheel) as archive:
             name = next(n for n in archive.namelist() if n.endswith(".dist-info/METADATA"))
             metadata = email.message_from_bytes(archive.read(name))
+        if only and metadata["Name"] not in only:
+            continue
         ours.append(str(metadata["Name"]))
-        wanted = (EXTRA.sub("", str(r)) for r in metadata.get_all("Requires-Dist", []))
+        wanted = (chosen.sub("", str(r)) for r in metadata.get_all("Requires-Dist", []))
         others.update(r for r in wanted if "extra ==" not in r)
     return ours, sorted(r for r in others if not r.startswith("conman"))
 
