@@ -65,10 +65,12 @@ def test_a_sound_one_works(conman: Command, folder: Path, slot: str, case: Case)
 
 
 WHERE = ("top", "hook", "probe", "open", "methods")
-EACH = [(slot, where, kind) for slot in HOOKS for where in WHERE for kind in RAISES if slot == "runtime" or kind in ("value", "exit")]
+EACH = [pytest.param(slot, where, kind, id=f"{slot}-{where}-{kind}",
+                     marks=pytest.mark.stress if slot != "runtime" and kind != "value" else ())
+        for slot in HOOKS for where in WHERE for kind in RAISES if slot == "runtime" or kind in ("value", "exit")]
 
 
-@pytest.mark.parametrize(("slot", "where", "kind"), EACH, ids="-".join)
+@pytest.mark.parametrize(("slot", "where", "kind"), EACH)
 def test_raises(refused, folder: Path, slot: str, case: Case, where: str, kind: str) -> None:
     statement, says = RAISES[kind]
     code = f"def {METHOD[slot]}:\n    {statement}" if where == "methods" else statement
