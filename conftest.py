@@ -57,6 +57,16 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"--installed: conman_kernel comes from {where}, not from {sys.prefix}")
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Long versions are left out, not skipped, unless they are asked for."""
+    if "stress" in config.option.markexpr:
+        return
+    long = [item for item in items if item.get_closest_marker("stress")]
+    items[:] = [item for item in items if item not in long]
+    config.hook.pytest_deselected(items=long)
+
+
 def pytest_report_header() -> str:
     import conman_kernel
 

@@ -16,14 +16,20 @@ from conman_kernel.testing.registry import Registry
 
 from .product import DRIVERS, Product
 
+OF_THE_SECOND_DRIVER = 4
+"""Every so many cases go through it in CI."""
+
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All of it takes part in ``make stress``; what mounts and makes devices needs root."""
-    for item in items:
+    """All of it takes part in ``make stress``, most of the archives by the second driver there only; what mounts and makes
+    devices needs root."""
+    for number, item in enumerate(items):
         if "hostile" in item.path.parts:
+            if item.name.startswith("test_archive[vfs-storage") and number % OF_THE_SECOND_DRIVER:
+                item.add_marker(pytest.mark.stress)
             item.add_marker(pytest.mark.integration)
             if os.geteuid() != 0 and "fuzz" not in item.path.name:
                 item.add_marker(pytest.mark.skip(reason="needs root: mounts, devices and owners"))

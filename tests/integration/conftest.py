@@ -15,19 +15,6 @@ from conman_kernel.testing.command import Command
 MEMORY = "/dev/shm"
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "stress: a long version, run only where -m names it")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Long versions are left out, not skipped, unless they are asked for."""
-    if "stress" in config.option.markexpr:
-        return
-    long = [item for item in items if item.get_closest_marker("stress")]
-    items[:] = [item for item in items if item not in long]
-    config.hook.pytest_deselected(items=long)
-
-
 @pytest.fixture(scope="session")
 def conman(box: str) -> Iterator[Command]:
     """The command, on a store that has the image :func:`image` and has run it once."""

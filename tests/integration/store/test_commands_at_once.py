@@ -17,7 +17,7 @@ STANDSTILLS = [(0, 100_000), (1, 0), (2, 100_000)]
 """Which layer's download stands still, and at which byte; busybox is larger, the other two hold 200 kB."""
 
 
-@pytest.fixture(params=["overlay-storage", "vfs-storage"])
+@pytest.fixture(params=["overlay-storage", pytest.param("vfs-storage", marks=pytest.mark.stress)])
 def command(request, command):
     command.environ["CONMAN_STORAGE_DRIVER"] = request.param
     return command

@@ -13,6 +13,7 @@ import pytest
 from .conftest import Shelf, Store
 
 pytestmark = pytest.mark.slow
+DRIVERS = ["overlay-storage", pytest.param("vfs-storage", marks=pytest.mark.stress)]
 
 PROGRAM = Path(__file__).with_name("killed.py")
 POINTS = 24
@@ -26,7 +27,7 @@ def run(folder: Path, driver: str, limit: int, *what: str) -> subprocess.Complet
                           timeout=60)
 
 
-@pytest.mark.parametrize("driver", ["overlay-storage", "vfs-storage"])
+@pytest.mark.parametrize("driver", DRIVERS)
 def test_a_kill_anywhere_is_repaired(scratch: Path, shelf: Shelf, driver: str) -> None:
     whole = run(scratch / "whole", driver, 0)
     assert whole.returncode == 0, whole.stderr
@@ -66,7 +67,7 @@ def _damaged(folder: Path, driver: str, shelf: Shelf) -> dict[str, object]:
     return trees
 
 
-@pytest.mark.parametrize("driver", ["overlay-storage", "vfs-storage"])
+@pytest.mark.parametrize("driver", DRIVERS)
 def test_a_repair_that_is_killed_is_gone_on_with(scratch: Path, shelf: Shelf, driver: str) -> None:
     _damaged(scratch / "whole", driver, shelf)
     whole = run(scratch / "whole", driver, 0, "repair")
@@ -88,7 +89,7 @@ def test_a_repair_that_is_killed_is_gone_on_with(scratch: Path, shelf: Shelf, dr
             store.close()
 
 
-@pytest.mark.parametrize("driver", ["overlay-storage", "vfs-storage"])
+@pytest.mark.parametrize("driver", DRIVERS)
 @pytest.mark.parametrize("verb", ["pull", "rmi", "tag", "untag", "image-prune", "system-prune", "df", "check"])
 def test_each_verb_killed_at_every_change(scratch: Path, shelf: Shelf, driver: str, verb: str) -> None:
     """Two images that share layers, and a third with a container: the third is never touched, and no repair is needed.
