@@ -64,7 +64,7 @@ def test_scripts(conman: Command, shell: str) -> None:
 
 @pytest.mark.parametrize(("words", "expected"), [
     (["conman", "ru"], ["run"]),
-    (["conman", "plugin", ""], ["inspect", "ls", "test"]),
+    (["conman", "plugin", ""], ["inspect", "ls", "new", "test"]),
     (["conman", "run", "--cap-"], ["--cap-add", "--cap-drop"]),
     (["conman", "run", "--pull", "n"], ["never", "newer"]),
     (["conman", "plugin", "inspect", "over"], ["overlay-storage"]),
