@@ -11,11 +11,11 @@ from types import ModuleType
 
 import pytest
 
-from . import attaches, runtimes, storage_drivers, transport_places, transports
+from . import attaches, runtimes, storage_crowds, storage_drivers, transport_places, transports
 
 HERE = Path(__file__).parent
 TOP = HERE.parents[2]
-MODULES = (attaches, runtimes, storage_drivers, transport_places, transports)
+MODULES = (attaches, runtimes, storage_crowds, storage_drivers, transport_places, transports)
 
 
 def _file(module: ModuleType) -> str:
@@ -23,30 +23,30 @@ def _file(module: ModuleType) -> str:
 
 
 @pytest.fixture(scope="module")
-def failed() -> set[str]:
-    """``module.py::TestPlugin::test`` of everything that the tables name and that failed, in one run."""
+def ended() -> set[tuple[str, str]]:
+    """Of everything that the tables name: ``FAILED`` or ``ERROR`` (around the test), and ``module.py::TestPlugin::test``; in one run."""
     if os.geteuid():
         pytest.skip("needs root: mounts, containers")
     nodes = [f"{HERE}/{_file(module)}::Test{one.__name__}::{test}"
              for module in MODULES for one, tests in module.TABLE.items() for test in tests]
     nodes += [f"{HERE}/{_file(module)}::Test{one.__name__}" for module in MODULES for one, tests in module.TABLE.items() if not tests]
     done = subprocess.run([sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir", TOP, "--confcutdir", HERE, "-p", "no:cacheprovider",
-                           "--import-mode=importlib", "-q", "-rf", "--tb=no", *nodes], capture_output=True, text=True, timeout=300, cwd=TOP)
+                           "--import-mode=importlib", "-q", "-rfE", "--tb=no", *nodes], capture_output=True, text=True, timeout=300, cwd=TOP)
     assert done.returncode == 1, done.stdout + done.stderr
-    return set(re.findall(r"^FAILED (?:\S*/)?(\w+\.py::\S+)", done.stdout, flags=re.M))
+    return set(re.findall(r"^(FAILED|ERROR) (?:\S*/)?(\w+\.py::\S+)", done.stdout, flags=re.M))
 
 
 @pytest.mark.parametrize("file, broken, test", [(_file(module), one.__name__, test) for module in MODULES
                                                 for one, tests in module.TABLE.items() for test in tests])
-def test_a_broken_promise_is_seen(failed: set[str], file: str, broken: str, test: str) -> None:
+def test_a_broken_promise_is_seen(ended: set[tuple[str, str]], file: str, broken: str, test: str) -> None:
     wanted = f"{file}::Test{broken}::{test}"
-    assert [node for node in failed if node == wanted or node.startswith(f"{wanted}[")]
+    assert [node for how, node in ended if how == "FAILED" and (node == wanted or node.startswith(f"{wanted}["))]
 
 
 @pytest.mark.parametrize("file, sound", [(_file(module), one.__name__) for module in MODULES
                                          for one, tests in module.TABLE.items() if not tests])
-def test_it_is_the_promise_that_fails(failed: set[str], file: str, sound: str) -> None:
-    assert [node for node in failed if node.startswith(f"{file}::Test{sound}::")] == []
+def test_it_is_the_promise_that_fails(ended: set[tuple[str, str]], file: str, sound: str) -> None:
+    assert [node for _, node in ended if node.startswith(f"{file}::Test{sound}::")] == []
 
 
 @pytest.mark.parametrize("kit", sorted({module.KIT for module in MODULES}, key=str), ids=lambda kit: kit.__name__)
