@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.integration,
 
 PS_KEYS = {"AutoRemove", "Command", "CreatedAt", "Exited", "ExitedAt", "ExitCode", "Id", "Image", "ImageID", "IsInfra", "Labels",
            "Mounts", "Names", "Namespaces", "Networks", "Pid", "Pod", "PodName", "Ports", "Size", "StartedAt", "State", "Status",
-           "Created"}
+           "Created", "Runtime", "Storage"}
 IMAGE_KEYS = {"Id", "ParentId", "RepoTags", "RepoDigests", "Size", "SharedSize", "VirtualSize", "Labels", "Containers", "Names",
               "Digest", "History", "Created", "CreatedAt"}
 ID = re.compile(r"[0-9a-f]{64}\n")
