@@ -86,7 +86,8 @@ def test_load(place: Path, store: Path) -> None:
     assert total is not None and total > 10
     for limit in limits(total):
         new = place / "new"
-        assert run(new, "load", f"{place}/load.tar", limit) is None
+        # Two loads need not take equally many steps (who writes the list of plugins): the last ones may come to their end.
+        assert run(new, "load", f"{place}/load.tar", limit) is None or limit > total - 3
         with Conman(root=f"{new}/root", run_root=f"{new}/run", environ={}) as conman:
             conman.images.load(f"{place}/load.tar")
             report = conman.system.check()

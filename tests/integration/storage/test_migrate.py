@@ -110,7 +110,7 @@ def test_what_runs_is_in_the_way(disk, image):
 
 @pytest.mark.parametrize("words, line", [
     ((), "Error: --to is missing"),
-    (("--to", "vfs"), "Error: no plugin vfs for conman.storage is installed"),
+    (("--to", "ghost"), "Error: no plugin ghost for conman.storage is installed"),
     (("--to", "vfs-storage", "--from", "vfs-storage"), "Error: vfs-storage is where from and where to"),
     (("--to", "btrfs-storage"), "Error: btrfs-storage"),
     (("--to", "vfs-storage", "--from", "ghost"), "Error: no plugin ghost for conman.storage is installed"),

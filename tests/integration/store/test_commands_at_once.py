@@ -86,16 +86,18 @@ def test_a_pull_of_nothing_yet_is_no_prunes_affair(command, shop, held, other):
 
 
 def test_a_pull_and_an_rmi_of_its_own_image(command, shop):
-    """The image is there; the answer to "what is it now" stands still while it goes."""
+    """The image is there and pulled by another name; the answer to "what is it" stands still while the image goes."""
+    shop.registry.add_image(shop.made["one"], "other:latest")
     for _ in range(3):
         command.ok("pull", "-q", shop.name("one"))
-        shop.registry.fail(Fault(Action.HOLD, on="/v2/one/manifests/", times=1))
-        pull = command.start("pull", "-q", shop.name("one"))
+        shop.registry.fail(Fault(Action.HOLD, on="GET /v2/other/manifests/", times=1))
+        pull = command.start("pull", "-q", shop.name("other"))
         shop.registry.wait_held()
         command.ok("rmi", "one")
         shop.registry.let_go()
         assert finish(pull) == (0, "")
-        assert sound(command) == [shop.name("one")]
+        assert sound(command) == [shop.name("other")]
+        command.ok("rmi", "other")
 
 
 def test_a_killed_pull_beside_another_one(command, shop, held):
