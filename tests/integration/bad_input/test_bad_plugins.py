@@ -140,8 +140,10 @@ def test_prints(conman: Command, folder: Path, slot: str, case: Case, where: str
         assert conman.ok(*document, **case.environ).startswith(("{", "["))
 
 
-@pytest.mark.parametrize(("slot", "where"), [(slot, where) for slot in HOOKS for where in WHERE
-                                             if slot == "runtime" or where in ("top", "methods")], ids="-".join)
+@pytest.mark.parametrize(("slot", "where"), [
+    pytest.param(slot, where, id=f"{slot}-{where}",
+                 marks=() if where == "methods" or (slot, where) in (("runtime", "top"), ("runtime", "open")) else pytest.mark.stress)
+    for slot in HOOKS for where in WHERE if slot == "runtime" or where in ("top", "methods")])
 def test_never_comes_back(conman: Command, folder: Path, slot: str, case: Case, where: str) -> None:
     """It is named after a few seconds; one Ctrl-C undoes and ends the command."""
     code = f"def {METHOD[slot]}:\n    stay()" if where == "methods" else "stay()"
