@@ -45,13 +45,14 @@ class Waiting:
     :ivar entered: the alarm that it works by is taken.
     """
 
-    __slots__ = ("_before", "_by_thread", "_main", "_short", "_stdout", "entered")
+    __slots__ = ("_before", "_by_thread", "_lasting", "_main", "_short", "_stdout", "entered")
 
     def __init__(self) -> None:
         self._by_thread: dict[int, list[_Waited]] = {}
         self._main = get_ident()
         self._stdout: list[int] = []
         self._short = 0
+        self._lasting = 0
         self._before: object = None
         self.entered = False
 
@@ -70,9 +71,14 @@ class Waiting:
         self._by_thread.setdefault(thread, []).append(_Waited(call))
         if thread == self._main and call.loading:
             self._divert()
+        if call.lasting and thread == self._main:
+            # A person's session: an alarm does what it does to any program, so that the session restores the terminal first.
+            self._lasting += 1
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, self._before)  # type: ignore[arg-type]
         if not call.lasting:
             self._short += 1
-            if self._short == 1:
+            if self._short == 1 and not self._lasting:
                 signal.setitimer(signal.ITIMER_REAL, PATIENCE, GRACE)
 
     def ended(self, call: Call) -> None:
@@ -85,6 +91,9 @@ class Waiting:
             self._by_thread.pop(thread, None)
         if thread == self._main and call.loading:
             self._restore()
+        if call.lasting and thread == self._main:
+            self._lasting -= 1
+            signal.signal(signal.SIGALRM, self._tick)
         self._short -= not call.lasting
         if not self._short:
             signal.setitimer(signal.ITIMER_REAL, 0)
@@ -94,6 +103,7 @@ class Waiting:
         for waited in self._by_thread.get(self._main, ()):
             waited.asked = waited.asked or time.monotonic()
         if self._main in self._by_thread:
+            signal.signal(signal.SIGALRM, self._tick)
             signal.setitimer(signal.ITIMER_REAL, GRACE, GRACE)
 
     def _tick(self, number: int, frame: FrameType | None) -> None:
