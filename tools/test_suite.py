@@ -1,7 +1,8 @@
 """Run the whole test suite, in two processes side by side: what uses runtimes and mounts, and everything else.
 
 Usage: ``.venv/bin/python tools/test_suite.py [PYTEST ARGUMENTS]``. Two, because the machine that this is made for has two
-cores and most tests use one. Each line of output says whose it is; the last one counts all tests.
+cores and most tests use one. Each line of output says whose it is; the last one counts all tests. What fails beside the other
+half is run once more alone, and that is said: deadlines of tests mean a machine that is not full.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from typing import Mapping, Sequence
 TOP = Path(__file__).resolve().parent.parent
 COUNTS = re.compile(r"(\d+) (passed|failed|errors?|skipped)\b")
 INTERRUPTED = 130
+FAILED = 1
+MOST_AGAIN = 20
+"""Failures of a half after which nothing is tried again: that is no matter of load."""
 
 
 def parts() -> dict[str, list[str]]:
@@ -48,6 +52,32 @@ def follow(name: str, process: subprocess.Popen[str], closing: dict[str, str]) -
         sys.stdout.flush()
 
 
+def once_more(name: str, paths: Sequence[str], closing: dict[str, str]) -> tuple[int, int]:
+    """Run what failed in a half alone, and let its closing line tell how it ended then.
+
+    :returns: the status, 0 where all passed now, and how many of them did.
+    """
+    first = closing[name]
+    print(f"{name}: what failed is run once more, alone", flush=True)
+    second: dict[str, str] = {}
+    process = start(name, paths, ["--last-failed", "--last-failed-no-failures=none"])
+    follow(name, process, second)
+    status = process.wait()
+    failed, passed = _failures(first), _number(second.get(name, ""), "passed")
+    if status or passed < 1:
+        return FAILED, 0
+    closing[name] = f"{_number(first, 'passed') + failed} passed, {_number(first, 'skipped')} skipped"
+    return 0, passed
+
+
+def _number(line: str, what: str) -> int:
+    return sum(int(number) for number, word in COUNTS.findall(line) if word == what)
+
+
+def _failures(line: str) -> int:
+    return sum(_number(line, what) for what in ("failed", "error", "errors"))
+
+
 def counted(closing: Mapping[str, str]) -> str:
     """The closing line: all halves together."""
     total = {"passed": 0, "failed": 0, "skipped": 0}
@@ -74,9 +104,17 @@ def main() -> int:
         codes = [INTERRUPTED, *(process.wait() for process in running.values())]
     for reader in readers:
         reader.join()
+    again = 0
+    if INTERRUPTED not in codes:
+        for number, name in enumerate(running):
+            if codes[number] == FAILED and 0 < _failures(closing.get(name, "")) <= MOST_AGAIN:
+                codes[number], count = once_more(name, parts()[name], closing)
+                again += count
     lost = [name for name in running if name not in closing]
     for name in lost:
         print(f"{name}: ended without a word, status {running[name].returncode}")
+    if again:
+        print(f"{again} tests that failed beside the other half passed when they were run alone: see above")
     print(counted(closing))
     return max((abs(code) for code in codes), default=0) or (1 if lost else 0)
 
