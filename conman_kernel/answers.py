@@ -14,7 +14,8 @@ from .record import Record
 
 _FILES: Mapping[str, str] = {"conman.storage": ".slots.storage", "conman.transport": ".slots.transport",
                              "conman.runtime": ".slots.runtime", "conman.attach": ".slots.attach",
-                             "conman.events": ".slots.events", "conman.spec": ".slots.spec"}
+                             "conman.network": ".slots.network", "conman.events": ".slots.events",
+                             "conman.spec": ".slots.spec"}
 
 _ANSWERS: Mapping[str, Mapping[str, str]] = {
     "conman.storage": {
@@ -26,6 +27,7 @@ _ANSWERS: Mapping[str, Mapping[str, str]] = {
                          "account": "str | None", "tags": "iterator of str", "repositories": "iterator of str"},
     "conman.runtime": {"binary": "str", "commands": "RuntimeCommands", "exit_code": "int", "features": "Features"},
     "conman.attach": {"direct": "bool", "run": "End"},
+    "conman.network": {"drivers": "tuple of str", "define": "Network", "join": "Joined"},
     "conman.events": {"read": "iterator of Event"},
     "conman.spec": {"edit": "SpecEdits"},
 }
@@ -40,6 +42,8 @@ _FIELDS: Mapping[str, Mapping[str, str]] = {
     "Features": {"version": "str", "oci_version": "str"},
     "RuntimeCommands": dict.fromkeys(("create", "start", "state", "kill", "delete", "force_delete", "exec", "pause", "resume",
                                       "checkpoint", "restore", "update", "run"), "tuple"),
+    "Network": {"name": "str", "id": "str", "driver": "str", "subnets": "tuple of Subnet", "interface": "str"},
+    "Joined": {"addresses": "tuple of str", "gateways": "tuple of str", "mac": "str", "state": "str", "dns": "tuple of str"},
     "End": {"outcome": "Outcome"},
     "Event": {"time_ns": "int", "type": "str", "status": "str"},
 }

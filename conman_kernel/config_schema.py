@@ -42,6 +42,7 @@ SCHEMA: tuple[Key, ...] = (
     Key("storage.driver", "overlay-storage", "Storage plugin for new layers and containers; old ones keep theirs."),
     Key("runtime.name", "runc-runtime", "Runtime plugin for new containers; old ones keep theirs."),
     Key("attach.name", "pty-attach", "I/O plugin that joins a person's terminal to a container."),
+    Key("network.name", "cni-network", "Network plugin for new networks; old ones keep theirs."),
     Key("events.sinks", ("events-jsonl",), "Plugins that are told what happens to containers and images, in this order."),
     Key("spec.editors", ("cdi-devices",), "Plugins that may add to what the runtime is told of a container, in this order."),
     Key("shim.command", (), "Program and arguments to stand in for conman-shim; it must speak shim/PROTOCOL.md."),

@@ -20,6 +20,7 @@ import pluggy
 from .slots.attach import Attach
 from .slots.doctor import Check
 from .slots.events import EventSink
+from .slots.network import NetworkDriver
 from .slots.provider import Provider
 from .slots.runtime import Runtime
 from .slots.spec import SpecEditor
@@ -79,6 +80,19 @@ def conman_attach() -> Provider[Attach]:  # type: ignore[empty-body]
       ``start --attach``. Not for detached ones, nor where a program takes the session itself.
     - *By whom*: :class:`~conman_kernel.plugins.Plugins`, with nothing; ``plugin inspect`` and ``config check`` call it, too.
     - *Then*: the object's one method runs in the caller's thread until the session ends.
+
+    :returns: one provider, the same each time, made without input or output.
+    """
+
+
+@hookspec
+def conman_network() -> Provider[NetworkDriver]:  # type: ignore[empty-body]
+    """Declare a network plugin: what joins containers to named networks and publishes their ports.
+
+    - *When*: a container that is in a named network starts, ends or is joined to another one; also if another plugin is selected
+      (``[network] name``) by then. And by ``network create``, ``rm`` and ``prune``. Not for ``--network none`` or ``host``.
+    - *By whom*: :class:`~conman_kernel.plugins.Plugins`, with nothing; ``plugin inspect`` and ``config check`` call it, too.
+    - *Then*: the object is called with requests, from several threads and processes at once.
 
     :returns: one provider, the same each time, made without input or output.
     """

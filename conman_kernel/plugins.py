@@ -267,7 +267,8 @@ class Plugins:
             return tuple(sorted({str(value.value) for value in self._config.transports.values()}))
         if slot.group in _SEVERAL:
             return self._config.texts(_SEVERAL[slot.group])
-        key = {"conman.storage": "storage.driver", "conman.runtime": "runtime.name", "conman.attach": "attach.name"}[slot.group]
+        key = {"conman.storage": "storage.driver", "conman.runtime": "runtime.name", "conman.attach": "attach.name",
+               "conman.network": "network.name"}[slot.group]
         return (self._config.text(key),)
 
     def _entry(self, slot: Slot[T], name: str) -> EntryPoint:

@@ -24,6 +24,10 @@ from .crew import Crew
 from .mounted import merged
 from .parts import Parts
 
+OTHERS = 8
+"""How often a blob is fetched again that others take away: each of them does so once, a collection that had marked it before our
+lease, a pull of the same image that is done with it."""
+
 
 class Plan(Record):
     """One layer that is to be made.
@@ -112,11 +116,12 @@ class Layers:
                 self.driver.remove(KeyRequest(request.key, self._cancel))
 
     def _open_blob(self, plan: Plan) -> int:
-        try:
-            return self._parts.blobs.open(plan.blob.digest)
-        except NotFound:
-            self._fetch(plan)
-            return self._parts.blobs.open(plan.blob.digest)
+        for _ in range(OTHERS):
+            try:
+                return self._parts.blobs.open(plan.blob.digest)
+            except NotFound:
+                self._fetch(plan)
+        return self._parts.blobs.open(plan.blob.digest)
 
     def _run(self, plan: Plan, blob: int, target: int, whiteouts: Whiteouts, progress: Callable[[int], None], *,
              whole: bool) -> UnpackResult:

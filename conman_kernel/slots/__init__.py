@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 if TYPE_CHECKING:
     from .attach import Attach
     from .events import EventSink
+    from .network import NetworkDriver
     from .runtime import Runtime
     from .spec import SpecEditor
     from .storage import StorageDriver
@@ -50,8 +51,9 @@ TRANSPORT: Slot[ImageTransport] = Slot("conman.transport", "conman_image_transpo
 STORAGE: Slot[StorageDriver] = Slot("conman.storage", "conman_storage_driver", ".storage", "StorageDriver")
 RUNTIME: Slot[Runtime] = Slot("conman.runtime", "conman_runtime", ".runtime", "Runtime")
 ATTACH: Slot[Attach] = Slot("conman.attach", "conman_attach", ".attach", "Attach")
+NETWORK: Slot[NetworkDriver] = Slot("conman.network", "conman_network", ".network", "NetworkDriver")
 EVENTS: Slot[EventSink] = Slot("conman.events", "conman_event_sink", ".events", "EventSink")
 SPEC: Slot[SpecEditor] = Slot("conman.spec", "conman_spec_editor", ".spec", "SpecEditor")
 
-SLOTS: tuple[Slot[object], ...] = (TRANSPORT, STORAGE, RUNTIME, ATTACH, EVENTS, SPEC)
+SLOTS: tuple[Slot[object], ...] = (TRANSPORT, STORAGE, RUNTIME, ATTACH, NETWORK, EVENTS, SPEC)
 """Every slot of this kernel."""

@@ -74,9 +74,10 @@ class Blobs:
 
     def verify(self, descriptor: Descriptor, cancel: Cancel) -> bool:
         """True where the blob is here and its bytes are still what its digest says; a damaged one is removed."""
-        if not self.has(descriptor.digest):
+        try:
+            fd = self.open(descriptor.digest)
+        except NotFound:
             return False
-        fd = self.open(descriptor.digest)
         try:
             hasher = digests.new_hash(digests.split(descriptor.digest)[0])
             size = _hash_file(fd, hasher, cancel)
