@@ -225,7 +225,7 @@ class Reference:
             text = target.lstrip("~.") if not target.startswith("~") else target.rpartition(".")[2]
             if found is not None:
                 if found.kind == "class" or found.kind == "record" or (role in ("meth", "attr") and "." in text):
-                    text = found.path
+                    text = self.shown[found.dotted].title if found.dotted in self.shown and role == "meth" else found.path
                 if found.dotted not in self.shown and not self._shown_member(found):
                     self.problems.append(f"leads nowhere: :{role}:`{target}` in {within.dotted} is not on a page")
                     return code(text)
@@ -257,9 +257,16 @@ class Reference:
                     return found
         ending = "." + target.lstrip(".")
         near = within.module.rpartition(".")[0]
-        ends = [d for d in self._every() if d.dotted.endswith(ending)]
+        ends = [d for d in self._every() if d.dotted.endswith(ending)] or list(self._inherited(ending))
         ends.sort(key=lambda d: (d.dotted not in self.shown, not d.module.startswith(near), d.dotted))
         return ends[0] if len(ends) == 1 or (ends and target.startswith((".", K))) else None
+
+    def _inherited(self, ending: str) -> Iterator[Definition]:
+        """Members that a class has of its bases, by the class's name: ``.Container.logs``."""
+        owner, _, name = ending.rpartition(".")
+        for found in self._every():
+            if owner and found.kind in ("class", "record") and found.dotted.endswith(owner):
+                yield from (member for member in self.package.all_members(found) if member.name == name)
 
     def _every(self) -> Iterator[Definition]:
         for module in self.package.modules.values():
