@@ -95,6 +95,7 @@ PAGES = (
     _slot("storage", "storage driver", "conman_storage_driver"),
     _slot("runtime", "runtime", "conman_runtime"),
     _slot("attach", "attach", "conman_attach"),
+    _slot("network", "network", "conman_network"),
     Page("doctor", "Checks for `conman doctor`", "Any plugin module may contribute some, beside its slot's hook.", (
         Entry(f"{K}.hookspecs.conman_doctor"), *_modules("slots.doctor", "doctor.report"))),
     _slot("events", "event sinks", "conman_event_sink"),
@@ -110,6 +111,7 @@ PAGES = (
          (Entry(f"{K}.support.archives"), Entry(f"{K}.support.archives.*"))),
     Page("support-runtime", "Support for runtimes", "", _modules("support.oci_runtime", "support.oci_features")),
     Page("support-attach", "Support for attach plugins", "", (Entry(f"{K}.support.joined"), Entry(f"{K}.support.joined.*"))),
+    Page("support-network", "Support for network plugins", "", _modules("support.networks")),
     Page("support-events", "Support for those who wait for files", "", _modules("support.inotify")),
     Page("testing", "Testing", "Shipped for those who test plugins, or programs that use this library.",
          (Entry(f"{K}.testing"), Entry(f"{K}.testing.*"))),

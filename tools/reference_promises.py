@@ -19,7 +19,7 @@ def page(package: Package, note: str, said: Callable[[Definition], str]) -> tupl
     :param said: a definition's docstring as one line of Markdown.
     """
     made, silent = ["# What the kits ask", f"<!-- {note} -->", _INTRO], []
-    for slot in ("transport", "storage", "runtime", "attach", "events", "spec"):
+    for slot in ("transport", "storage", "runtime", "attach", "network", "events", "spec"):
         tests = list(_tests(package, slot))
         silent += [f"no docstring: {test.dotted}" for test in tests if not test.doc]
         if tests:

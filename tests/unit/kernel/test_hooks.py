@@ -14,9 +14,10 @@ from conman_kernel.errors import NotFound, PluginFailed
 from conman_kernel.oci.descriptor import Descriptor
 from conman_kernel.oci.runtime.options import ContainerOptions
 from conman_kernel.plugins import Plugins
-from conman_kernel.slots import ATTACH, EVENTS, RUNTIME, SLOTS, SPEC, STORAGE, TRANSPORT
+from conman_kernel.slots import ATTACH, EVENTS, NETWORK, RUNTIME, SLOTS, SPEC, STORAGE, TRANSPORT
 from conman_kernel.slots.attach import AttachRequest, End, Outcome
 from conman_kernel.slots.events import EmitRequest, Event
+from conman_kernel.slots.network import DefineRequest, JoinRequest, LeaveRequest, Network
 from conman_kernel.slots.provider import Access
 from conman_kernel.slots.spec import EditRequest, SpecEdits
 from conman_kernel.slots.storage import CommitRequest, KeyRequest, PrepareRequest
@@ -124,6 +125,20 @@ def conman_attach():
     return provider(api=API, summary="waits", options=NoOptions, open=lambda context: opened.append(1) or Waiting())
 """
 
+NETWORKING = HEAD + """
+from conman_kernel.slots.network import API
+from conman_kernel.testing.paper_network import PaperNetwork
+
+def make(context):
+    opened.append(context.run_dir)
+    return PaperNetwork(context.run_dir)
+
+@hookimpl
+def conman_network():
+    asked.append(1)
+    return provider(api=API, summary="joins", options=NoOptions, open=make)
+"""
+
 SINKING = HEAD + """
 from conman_kernel.slots.events import API
 
@@ -218,6 +233,20 @@ def test_hook_conman_attach(site: Site, plugins: Open) -> None:
     assert end == End(Outcome.EXITED) and counts(module) == (2, 1)
 
 
+def test_hook_conman_network(site: Site, plugins: Open, layout: Layout) -> None:
+    module = site.ship("paper-network", NETWORKING, group="conman.network")
+    held = plugins()
+    not_before_it_is_needed(held, module, "paper-network")
+    driver = held.get(NETWORK, "paper-network")
+    network = driver.define(DefineRequest(Network("web", "a" * 64), (), Cancel(5)))
+    request = JoinRequest(network, "c" * 64, "box", "/proc/self/ns/net", "eth0", Cancel(5))
+    joined = driver.join(request)
+    assert joined.gateways == (network.subnets[0].gateway,) and sys.modules[module].opened == [layout.plugin_run("paper-network")]
+    other = plugins().get(NETWORK, "paper-network")  # as another command's
+    other.leave(LeaveRequest(request, joined.state, Cancel(5)))
+    assert driver.join(request).addresses == joined.addresses and counts(module) == (3, 2)
+
+
 def test_hook_conman_event_sink(site: Site, plugins: Open) -> None:
     module = site.ship("hear-events", SINKING, group="conman.events")
     held = plugins()
@@ -239,7 +268,8 @@ def test_hook_conman_spec_editor(site: Site, plugins: Open) -> None:
 @pytest.mark.parametrize("slot", SLOTS, ids=lambda slot: slot.group)
 def test_a_hook_of_another_slot_is_no_answer(site: Site, plugins: Open, slot: object) -> None:
     """The group says which hook is called; that a module has one of another slot does not help it there."""
-    source = {TRANSPORT: ATTACHING, STORAGE: TRANSPORTING, RUNTIME: STORING, ATTACH: RUNNING, EVENTS: RUNNING, SPEC: RUNNING}[slot]  # type: ignore[index]
+    source = {TRANSPORT: ATTACHING, STORAGE: TRANSPORTING, RUNTIME: STORING, ATTACH: RUNNING, NETWORK: RUNNING, EVENTS: RUNNING,
+              SPEC: RUNNING}[slot]  # type: ignore[index]
     site.ship("misplaced", source, group=slot.group)  # type: ignore[attr-defined]
     with pytest.raises(PluginFailed, match=f"must implement {slot.hook} exactly once"):  # type: ignore[attr-defined]
         plugins().get(slot, "misplaced")  # type: ignore[arg-type]
