@@ -111,7 +111,7 @@ PAGES = (
          (Entry(f"{K}.support.archives"), Entry(f"{K}.support.archives.*"))),
     Page("support-runtime", "Support for runtimes", "", _modules("support.oci_runtime", "support.oci_features")),
     Page("support-attach", "Support for attach plugins", "", (Entry(f"{K}.support.joined"), Entry(f"{K}.support.joined.*"))),
-    Page("support-network", "Support for network plugins", "", _modules("support.networks")),
+    Page("support-network", "Support for network plugins", "", _modules("support.networks", "support.programs")),
     Page("support-events", "Support for those who wait for files", "", _modules("support.inotify")),
     Page("testing", "Testing", "Shipped for those who test plugins, or programs that use this library.",
          (Entry(f"{K}.testing"), Entry(f"{K}.testing.*"))),

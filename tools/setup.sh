@@ -7,7 +7,8 @@ stage=${1:-user}
 venv=.venv
 
 # command or file that proves it -> Debian package
-product=(runc:runc crun:crun busybox:busybox-static /usr/bin/tini:tini mount:mount git:git)
+product=(runc:runc crun:crun busybox:busybox-static /usr/bin/tini:tini mount:mount git:git
+         /usr/lib/cni/bridge:containernetworking-plugins iptables-restore:iptables)
 tests=(docker-registry:docker-registry skopeo:skopeo umoci:umoci podman:podman conmon:conmon debootstrap:debootstrap
        zstd:zstd setfattr:attr ip:iproute2 catatonit:catatonit mkfs.ext4:e2fsprogs debugfs:e2fsprogs
        mkfs.btrfs:btrfs-progs tar:tar)

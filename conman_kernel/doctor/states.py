@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from .examine import Subject
 
 STOCK = frozenset(("registry-pull", "oci-archive", "docker-archive", "dir-transport", "overlay-storage", "vfs-storage",
-                   "btrfs-storage", "runc-runtime", "crun-runtime", "pty-attach", "record-attach", "events-jsonl", "cdi-devices"))
+                   "btrfs-storage", "runc-runtime", "crun-runtime", "pty-attach", "record-attach", "cni-network", "events-jsonl",
+                   "cdi-devices"))
 """Names of plugins that come with conman."""
 
 _OPTIONAL: Mapping[str, Mapping[str, tuple[str, ...]]] = {

@@ -45,10 +45,12 @@ class Host(Record):
     """What the host has already.
 
     :param routes: its routes. ``interfaces``: names of all of its interfaces.
+    :param default: the interface of its default route; empty: it has none.
     """
 
     routes: tuple[Route, ...] = ()
     interfaces: tuple[str, ...] = ()
+    default: str = ""
 
 
 class Offer(Record):
@@ -170,8 +172,11 @@ def _interface(request: DefineRequest, host: Host, offer: Offer, prefix: str) ->
     owners = {other.interface: other.name for other in request.others if other.interface}
     name = wanted.interface
     if not name:
+        if not offer.bridge and not host.default:
+            raise InvalidInput(f"network {wanted.name}: a {wanted.driver} needs an interface of the host, which has no default "
+                               "route", hint="name one as its interface")
         if not offer.bridge:
-            return ""
+            return host.default
         taken = {*owners, *host.interfaces}
         return next(free for free in (f"{prefix}{count}" for count in range(len(taken) + 1)) if free not in taken)
     if not _INTERFACE.fullmatch(name) or name in _RESERVED:

@@ -123,7 +123,16 @@ def test_the_nearest_name_is_told() -> None:
 def test_a_parent_is_one_of_the_hosts() -> None:
     one = made(net("a", driver="macvlan", interface="eth0"))
     assert made(net("b", driver="macvlan", interface="eth0"), (one,)).interface == "eth0"
-    assert made(net("c", driver="macvlan"), (one,)).interface == ""
+    with pytest.raises(InvalidInput, match="needs an interface of the host, which has no default route"):
+        made(net("c", driver="macvlan"), (one,))
+    assert made(net("c", driver="macvlan"), (one,), HOST._replace(default="eth0")).interface == "eth0"
+
+
+def test_a_subnet_of_the_parents_own_is_no_overlap() -> None:
+    wanted = net(driver="macvlan", interface="eth0", subnets=(Subnet("172.16.0.0/16", "172.16.0.9"),))
+    assert made(wanted).subnets[0].gateway == "172.16.0.9"
+    with pytest.raises(AlreadyExists, match="which the host routes to eth0"):
+        made(wanted._replace(driver="bridge", interface=""))
 
 
 def test_addresses_that_a_container_wishes() -> None:
