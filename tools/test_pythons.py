@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import wheels
+from pytest_runs import Run, side_by_side
 
 SUPPORTED = ("3.11", "3.12", "3.13")
 TESTS = ("tests/unit", "tests/contract/test_*.py")
@@ -55,25 +56,17 @@ def main() -> int:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     wanted = wheels.build()
     others = interpreters()
-    running: dict[str, tuple[bool, subprocess.Popen[bytes], Path]] = {}
+    tests = [str(path.relative_to(wheels.TOP)) for pattern in TESTS for path in sorted(wheels.TOP.glob(pattern))]
+    runs, failed = [], []
     for version, python in others.items():
         prefix = environment(version, python, wanted)
         print(f"== Python {version} ({python}): begins", flush=True)
         argv = [str(prefix / "bin" / "python"), "-W", "error", str(prefix / "bin" / "conman"), "--version"]
-        started = subprocess.run(argv, stdout=subprocess.DEVNULL).returncode == 0
-        tests = [str(path.relative_to(wheels.TOP)) for pattern in TESTS for path in sorted(wheels.TOP.glob(pattern))]
-        # Python 3.13 warns of a connection that rests when its Conman is forgotten; which test forgets one is not known yet.
-        argv = [str(prefix / "bin" / "pytest"), "--installed", "-q", "-m", "not slow", "-p", "no:cacheprovider",
-                "-W", "ignore:unclosed database:ResourceWarning", *tests]
-        log = wheels.BUILD / f"python{version}.log"
-        with log.open("wb") as said:
-            process = subprocess.Popen(argv, cwd=wheels.TOP, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT)
-        running[version] = started, process, log
-    failed = []
-    for version, (started, process, log) in running.items():  # side by side: each uses one processor
-        if process.wait() or not started:
+        if subprocess.run(argv, stdout=subprocess.DEVNULL).returncode:
             failed.append(version)
-        print(f"== Python {version}\n{log.read_text(errors='replace')}", flush=True)
+        runs.append(Run(f"python{version}", prefix, ("-q", "-m", "not slow"), tests))
+    codes, _ = side_by_side(runs)  # each uses one processor
+    failed += [version for version in others if codes[f"python{version}"] and version not in failed]
     missing = [v for v in SUPPORTED if v not in others and not sys.version.startswith(f"{v}.")]
     if missing:
         print(f"== not on this machine, so not tested: Python {', '.join(missing)}")
