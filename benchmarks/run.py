@@ -23,6 +23,7 @@ import latency
 import memory
 import plugins
 import pull
+import running
 import startup
 import throughput
 from conman_kernel.testing.docker_registry import missing as registry_missing
@@ -31,7 +32,8 @@ from report import FORMATS, Report
 
 #: In the order in which they run.
 CASES: Mapping[str, Callable[[Bench], None]] = {
-    "run": startup.run, "version": startup.version, "ps": startup.ps, "exec": latency.execute,
+    "run": startup.run, "version": startup.version, "ps": startup.ps, "ps-running": running.ps,
+    "stats": running.stats, "exec": latency.execute,
     "keystroke": latency.keystroke, "output": throughput.output, "through": throughput.through,
     "memory": memory.memory, "plugins": plugins.plugins,
     "pull-files": pull.files, "pull-large": pull.large, "pull-layers": pull.small,
@@ -39,7 +41,8 @@ CASES: Mapping[str, Callable[[Bench], None]] = {
 }
 #: A name for several.
 THEMES: Mapping[str, tuple[str, ...]] = {
-    "startup": ("run", "version", "ps"), "latency": ("exec", "keystroke"), "throughput": ("output", "through"),
+    "startup": ("run", "version", "ps"), "running": ("ps-running", "stats"),
+    "latency": ("exec", "keystroke"), "throughput": ("output", "through"),
     "pull": ("pull-files", "pull-large", "pull-layers", "pull-shared", "pull-present"),
 }
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .containers.container import Container
     from .containers.execs.options import ExecOptions
     from .containers.execs.session import ExecSession
+    from .containers.stats import ContainerStats
     from .containers.streams import RunOutcome, Streams
     from .errors import ConmanError
     from .hooks import hookimpl
@@ -35,15 +36,17 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Access": "slots.provider", "Cancel": "cancel", "Conman": "kernel", "ConmanError": "errors",
-    "Container": "containers.container", "ContainerOptions": "oci.runtime.options", "Device": "oci.runtime.options",
+    "Container": "containers.container", "ContainerOptions": "oci.runtime.options",
+    "ContainerStats": "containers.stats", "Device": "oci.runtime.options",
     "ExecOptions": "containers.execs.options",
     "ExecSession": "containers.execs.session", "Image": "images.image", "MountOption": "oci.runtime.options",
     "Progress": "images.records", "RunOutcome": "containers.streams", "RunResult": "containers.capture",
     "Streams": "containers.streams", "Ulimit": "oci.runtime.options", "hookimpl": "hooks",
 }
 
-__all__ = ["Access", "Cancel", "Conman", "ConmanError", "Container", "ContainerOptions", "Device", "ExecOptions", "ExecSession",
-           "Image", "MountOption", "Progress", "RunOutcome", "RunResult", "Streams", "Ulimit", "__version__", "hookimpl"]
+__all__ = ["Access", "Cancel", "Conman", "ConmanError", "Container", "ContainerOptions", "ContainerStats", "Device",
+           "ExecOptions", "ExecSession", "Image", "MountOption", "Progress", "RunOutcome", "RunResult", "Streams", "Ulimit",
+           "__version__", "hookimpl"]
 
 
 def __getattr__(name: str) -> object:

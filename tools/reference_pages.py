@@ -68,6 +68,7 @@ PAGES = (
         Entry(f"{K}.Container", "Containers.create, .get, .list and others"),
         Entry(f"{K}.ContainerOptions"), Entry(f"{K}.MountOption"), Entry(f"{K}.Device"), Entry(f"{K}.Ulimit"),
         Entry(f"{K}.containers.create.ImageLike"), Entry(f"{K}.RunResult"), Entry(f"{K}.RunOutcome"), Entry(f"{K}.Streams"),
+        Entry(f"{K}.ContainerStats", "Container.stats, Containers.stats"),
         Entry(f"{K}.containers.instance.MountPoint", "Container.mount"),
         Entry(f"{K}.containers.writable.NewImage", "Container.commit"), Entry(f"{K}.worker.jobs.Change"),
         Entry(f"{K}.worker.jobs.PackResult"),

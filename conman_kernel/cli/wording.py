@@ -48,6 +48,37 @@ def size(count: int, gap: str = " ", digits: int = 3) -> str:
     raise AssertionError("unreachable")
 
 
+def binary_size(count: int) -> str:
+    """Bytes in powers of 1024 with four significant digits: ``328KiB``, ``100MiB``, ``0B``."""
+    amount = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB", "PiB"):
+        if amount < 1024 or unit == "PiB":
+            return f"{amount:.4g}{unit}"
+        amount /= 1024
+    raise AssertionError("unreachable")
+
+
+def go_duration(nanoseconds: int) -> str:
+    """A span of time as Go prints it: ``0s``, ``40.605146ms``, ``1m2.5s``, ``1h0m0s``."""
+    if nanoseconds < 10**9:
+        for unit, length in (("ms", 10**6), ("µs", 10**3), ("ns", 1)):
+            if nanoseconds >= length:
+                return f"{_decimal(nanoseconds, length)}{unit}"
+        return "0s"
+    minutes, rest = divmod(nanoseconds, 60 * 10**9)
+    text = f"{_decimal(rest, 10**9)}s"
+    if minutes:
+        hours, minutes = divmod(minutes, 60)
+        text = f"{hours}h{minutes}m{text}" if hours else f"{minutes}m{text}"
+    return text
+
+
+def _decimal(amount: int, unit: int) -> str:
+    """Exactly, without zeros at the end."""
+    whole, rest = divmod(amount, unit)
+    return f"{whole}.{rest:0{len(str(unit)) - 1}d}".rstrip("0").rstrip(".") if rest else str(whole)
+
+
 def utc(seconds: float) -> str:
     """A time as RFC 3339 in UTC, whole seconds: ``2026-11-23T22:53:08Z``."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

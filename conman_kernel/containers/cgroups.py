@@ -30,7 +30,8 @@ def spec_path(facts: HostFacts, container: str) -> str:
     return f"/{PARENT}/{container}"
 
 
-def _relative(facts: HostFacts, container: str) -> str:
+def relative(facts: HostFacts, container: str) -> str:
+    """The container's place in every hierarchy, below its mount point."""
     if facts.cgroup_manager == "systemd":
         return f"{PARENT}.slice/{PARENT}-{container}.scope"
     return f"{PARENT}/{container}"
@@ -38,7 +39,7 @@ def _relative(facts: HostFacts, container: str) -> str:
 
 def container_dirs(facts: HostFacts, container: str) -> list[str]:
     """The container's folder in every hierarchy, whether it exists or not."""
-    return [f"{mount.path}/{_relative(facts, container)}" for mount in facts.cgroups]
+    return [f"{mount.path}/{relative(facts, container)}" for mount in facts.cgroups]
 
 
 def prepare(facts: HostFacts) -> None:
@@ -249,7 +250,7 @@ def oom_kills(facts: HostFacts, container: str) -> int:
         if "memory" not in mount.controllers:
             continue
         name = "memory.events" if mount.unified else "memory.oom_control"
-        for line in _read(f"{mount.path}/{_relative(facts, container)}/{name}").splitlines():
+        for line in _read(f"{mount.path}/{relative(facts, container)}/{name}").splitlines():
             key, _, value = line.partition(" ")
             if key == "oom_kill":
                 return int(value)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Iterator
+
 from ..cancel import Cancel
 from .described import Described
 from .state import refreshed
+
+if TYPE_CHECKING:
+    from .stats import ContainerStats
 
 
 class Living(Described):
@@ -63,6 +68,17 @@ class Living(Described):
         from . import stop
 
         return stop.end_descriptor(refreshed(self._context, self.id))
+
+    def stats(self, *, interval: float = 1.0, cancel: Cancel | None = None) -> Iterator[ContainerStats]:
+        """What it uses, from now on until it ends: the first sample comes at once.
+
+        :param interval: seconds from one to the next.
+        :raises InvalidState: it does not run.
+        :raises InvalidInput: the interval is none.
+        """
+        from .stats import of_one
+
+        return of_one(self._context, self._row, interval=interval, cancel=cancel or Cancel())
 
     def remove(self, *, force: bool = False, timeout: int | None = None, cancel: Cancel | None = None) -> None:
         """Remove it with its file system and log.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable, Sequence, TypeVar
+from typing import TYPE_CHECKING, Callable, Iterator, Sequence, TypeVar
 
 from ..cancel import Cancel
 from ..oci.runtime.options import ContainerOptions
+from ..processes import boot_id
 from . import rows
 from .context import Context
 from .paths import shim_alive
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from .create import ImageLike
     from .execs.session import ExecSession
     from .pump import Sink, Source
+    from .stats import ContainerStats
 
     Placed = tuple[ImageLike, str, str]
     """An image ready to start from: the image, its topmost chain id, and the storage driver that holds it."""
@@ -157,7 +159,8 @@ class Containers:
         self._settle()
         with self._context.index.read() as connection:
             found = rows.select(connection)
-        shown = [outward(self._context, row) for row in found[::-1]]
+        boot = boot_id()
+        shown = [outward(self._context, row, boot) for row in found[::-1]]
         if filters:
             from .filters import build
 
@@ -166,6 +169,23 @@ class Containers:
         if not all and not last and not any(key == "status" for key, _ in filters):
             shown = [row for row in shown if row.state in RUNNING]
         return [self._noun(row) for row in (shown[:last] if last else shown)]
+
+    def stats(self, containers: Sequence[str] = (), *, all: bool = False, interval: float = 1.0,
+              cancel: Cancel | None = None) -> Iterator[tuple[ContainerStats, ...]]:
+        """What several containers use, round by round and without an end; the first one comes at once.
+
+        :param containers: names or ids; in each round they stand in this order, with zeros once they do not run. Empty: those
+            that run when the round begins, the oldest first.
+        :param all: without ``containers``: those that do not run, too.
+        :param interval: seconds from one round to the next.
+        :raises NotFound: there is no such container, or, in a later round, no longer.
+        :raises InvalidInput: the interval is none.
+        """
+        from .stats import of_several
+
+        ids = [self.get(name).id for name in containers]
+        self._settle()
+        return of_several(self._context, ids or None, everything=all, interval=interval, cancel=cancel or Cancel())
 
     def finish(self, id: str) -> None:
         """The clean-up command's whole work: bring an ended container (``ID``) or exec session (``ID/EXEC``) to its end.

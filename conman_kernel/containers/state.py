@@ -33,19 +33,20 @@ def is_running(context: Context, row: ContainerRow) -> bool:
     return row.state in RUNNING and row.boot_id == boot_id() and (shim_alive(context, row) or alive(row.pid, row.pid_start))
 
 
-def outward(context: Context, row: ContainerRow) -> ContainerRow:
+def outward(context: Context, row: ContainerRow, boot: str = "") -> ContainerRow:
     """The row as a person is shown it: podman's words for the state, and true now rather than when it was written.
 
     Of a process that has ended, the exit file says how, until somebody settles the record; while there is none yet and the shim
     (or the clean-up command that it becomes) lives, the container still runs. No file is looked at where the row says it is over.
 
+    :param boot: this boot's id, for those who ask of many rows; read where it is empty.
     :returns: the same, or another ``state``, with ``exit_code``, ``finished``, ``oom`` and ``error`` that belong to it.
     """
     if row.state == "starting":
         return row._replace(state="created" if not row.started else "exited")
     if row.state not in RUNNING:
         return row
-    now_boot = boot_id()
+    now_boot = boot or boot_id()
     if row.boot_id == now_boot and alive(row.pid, row.pid_start):
         return row
     # In this order: whoever upheld it may write the file and go while we look.

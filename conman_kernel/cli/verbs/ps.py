@@ -61,11 +61,12 @@ def _command(container: Container, *, whole: bool) -> str:
 
 def status(container: Container, now: float) -> str:
     """The STATUS column: ``Up 34 seconds ago``, ``Exited (3) 2 hours ago``, ``Created``."""
-    if container.state == "running":
-        return f"Up {ago(container.started, now)}"
-    if container.state == "exited":
-        return f"Exited ({container.exit_code}) {ago(container.finished, now)}".rstrip()
-    return container.state.capitalize()
+    row = container.row  # as it was listed: asked again of each, it could be another than what was filtered by
+    if row.state == "running":
+        return f"Up {ago(row.started, now)}"
+    if row.state == "exited":
+        return f"Exited ({row.exit_code}) {ago(row.finished, now)}".rstrip()
+    return row.state.capitalize()
 
 
 def _exit_code(container: Container) -> int:
