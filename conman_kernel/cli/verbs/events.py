@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 def _run(context: Context, values: Values) -> int:
     format, whole = values.text("format"), values.flag("no-trunc")
     if format and not wants_json(format):
-        render(format, [_row(_nothing(), whole=whole)], {})  # a template that cannot be is refused before anything is waited for
+        # A template that cannot be is refused before anything is waited for.
+        render(format, [_row(_nothing(), whole=whole)], {}, heading=False)
     since: str | None = values.text("since") or None
     if since is None and values.text("until"):
         since = "0"  # podman's rule: with an end, from the beginning

@@ -64,7 +64,8 @@ MISTAKES = [
     (("umount",), "you must provide at least one name or id", ""),
     (("completion", "tcsh"), "no completion for the shell 'tcsh'", "bash, zsh, fish"),
     (("plugin", "inspect"), "requires at least 1 arg(s)", ""),
-    (("version", "--format", "{{range .X}}"), "is not understood", ""),
+    (("version", "--format", "{{range .X}}"), "--format: template 1:1 at <{{range .X}}>: unexpected end of the template", ""),
+    (("version", "--format", "a {{.Vrsion}}"), "--format: template 1:5 at <.Vrsion>: can't evaluate field Vrsion", "did you mean .Version?"),
 ]
 
 

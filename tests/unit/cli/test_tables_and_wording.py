@@ -83,15 +83,16 @@ ROWS: list[dict[str, object]] = [
     ("{{ .State.Status }}:{{.State.Pid}}", "exited:0\nrunning:7\n"),
     ("{{.Labels}} {{.On}} {{.Args}} {{.Nothing}}", "map[a:1 b:2] true [x y] <nil>\nmap[] false [] <nil>\n"),
     ("{{json .Args}}", '["x","y"]\n[]\n'),
+    ("{{range .Args}}{{.}}{{end}}|", "xy|\n|\n"), ("{{range .}}{{.ID}} {{end}}", "1f60fb094606 b848cb0d99c7 \n"),
     ("plain", "plain\nplain\n")])
 def test_templates(format: str, text: str) -> None:
     assert render(format, ROWS, {"ID": "CONTAINER ID"}) == text
 
 
 @pytest.mark.parametrize(("format", "message"), [
-    ("{{range .Args}}x{{end}}", "range .Args"), ("{{.Foo}}", "no field .Foo"), ("{{.State.Foo}}",
-                                                                                "no field .State.Foo"),
-    ("{{.ID", "not understood"), ("{{if .On}}", "not understood")])
+    ("{{.Foo}}", "template 1:3 at <.Foo>: can't evaluate field Foo"),
+    ("{{.State.Foo}}", "template 1:3 at <.State.Foo>: can't evaluate field Foo"),
+    ("{{.ID", "template 1:1 at <{{.ID>: unclosed action"), ("x {{foo .On}}", 'template 1:5 at .*function "foo" not defined')])
 def test_templates_refused(format: str, message: str) -> None:
     with pytest.raises(InvalidInput, match=message) as caught:
         render(format, ROWS, {})
