@@ -40,6 +40,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[SKIPS] = []
+    # No test makes a bridge on the host itself: those of networks make a network namespace, and say so.
+    os.environ["CONMAN_CONTAINERS_NETWORK"] = "none"
     # Begun in the background (nohup, a job of CI), these are ignored, here and in every command that a test starts.
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
         if signal.getsignal(number) is signal.SIG_IGN:

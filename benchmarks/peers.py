@@ -19,14 +19,15 @@ SETTLE_SECONDS = 10.0
 CONMAN = Path(sys.executable).with_name("conman")
 
 # Hosts differ in what podman may do as root in a container of its own; these flags work on all of them and change
-# nothing of what is measured: no network as with conman's default, limits that need no privilege.
+# nothing of what is measured: no network, as here with conman, limits that need no privilege.
 PODMAN_RUN = ("--network", "none", "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000")
 
 
 def environment(home: Path) -> dict[str, str]:
     """The environment of every measured command: this one without conman's and Python's settings."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("CONMAN_", "PYTHON"))}
-    return {**kept, "HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config"), "LC_ALL": "C.UTF-8"}
+    return {**kept, "CONMAN_CONTAINERS_NETWORK": "none", "HOME": str(home),
+            "XDG_CONFIG_HOME": str(home / ".config"), "LC_ALL": "C.UTF-8"}
 
 
 class Peer:

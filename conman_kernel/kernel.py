@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .images.image import Image
     from .images.registries import Registries
     from .images.service import Images, Policy
+    from .networks.service import Networks
     from .oci.runtime.options import ContainerOptions
     from .slots.provider import Access, Log
     from .slots.storage import StorageDriver
@@ -110,6 +111,11 @@ class Conman:
             if self._containers is None:
                 self._containers = self._make_containers()
             return self._containers
+
+    @property
+    def networks(self) -> Networks:
+        """Make, find, list and remove networks."""
+        return self.containers.context.networks
 
     @property
     def events(self) -> Events:

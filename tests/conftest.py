@@ -80,7 +80,7 @@ class Cli:
         self.root = folder / "root"
         self.run_root = folder / "run"
         self.environ = {k: v for k, v in os.environ.items() if not k.startswith("CONMAN_")}
-        self.environ.update(CONMAN_ROOT=str(self.root), CONMAN_RUN_ROOT=str(self.run_root),
+        self.environ.update(CONMAN_ROOT=str(self.root), CONMAN_RUN_ROOT=str(self.run_root), CONMAN_CONTAINERS_NETWORK="none",
                             XDG_CONFIG_HOME=str(folder / "config"))
         program = Path(sys.executable).with_name("conman")
         # An environment without the installed command (a checkout on sys.path) has the module.

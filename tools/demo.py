@@ -30,7 +30,7 @@ class Demo:
         self.image = f"{registry}/demo/box"
         self.environ = {k: v for k, v in os.environ.items() if not k.startswith("CONMAN_")}
         self.environ.update(CONMAN_ROOT=str(folder / "root"), CONMAN_RUN_ROOT=str(folder / "run"),
-                            XDG_CONFIG_HOME=str(folder / "config"))
+                            XDG_CONFIG_HOME=str(folder / "config"), CONMAN_CONTAINERS_NETWORK="none")
         self.failures: list[str] = []
 
     def say(self, text: str) -> None:

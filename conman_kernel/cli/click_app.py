@@ -12,7 +12,7 @@ from click.shell_completion import CompletionItem
 
 from .container_options import NETWORK_NOTE
 from .context import Context
-from .declare import ARRAY, CONTAINER, FLAG, IMAGE, INTEGER, LIST, NUMBER, PLUGIN, Argument, Option, Verb
+from .declare import ARRAY, CONTAINER, FLAG, IMAGE, INTEGER, LIST, NETWORK, NUMBER, PLUGIN, Argument, Option, Verb
 from .global_options import GLOBAL, OPTIONS, merged, with_globals
 from .parse_args import split_commas
 from .values import Value, Values, defaults
@@ -130,6 +130,8 @@ class _Completer:
             return sorted(container.name for container in conman.containers.list(all=True))
         if self.kind == IMAGE:
             return sorted(str(name) for image in conman.images.list() for name in image.names)
+        if self.kind == NETWORK:
+            return [network.name for network in conman.networks.list()]
         return sorted(plugin.name for plugin in conman.plugins.list()) if self.kind == PLUGIN else []
 
 

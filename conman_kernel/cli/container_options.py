@@ -6,8 +6,8 @@ from .access import AUTH_FILE, TLS_VERIFY
 from .declare import ARRAY, EXPLAIN_OPTIONS, FLAG, INTEGER, LIST, TEXT, Option
 from .pulling import POLICIES
 
-NETWORK_NOTE = ("Until the network release a container has no network of its own: the default is --network none. "
-                "Use --network host for the host's.")
+NETWORK_NOTE = ("A container is in the network bridge, unless --network names another, none or host; "
+                "containers.network changes what is the default.")
 
 _PROCESS: tuple[Option, ...] = (
     Option("--entrypoint", "Replace the image's entrypoint; a JSON array for several words", metavar="COMMAND"),
@@ -72,13 +72,22 @@ _SECURITY: tuple[Option, ...] = (
 )
 
 _NAMESPACES: tuple[Option, ...] = (
-    Option("--network", "host, none or container:NAME", ARRAY, metavar="MODE", aliases=("--net",)),
+    Option("--network", "A network, with :ip=,mac=,alias=,interface_name= where wanted, may be repeated; or bridge, none, host, "
+           "container:NAME, ns:PATH", ARRAY, metavar="NETWORK", aliases=("--net",)),
+    Option("--ip", "Its address in the one network it is in", metavar="ADDRESS"),
+    Option("--ip6", "Its IPv6 address there", metavar="ADDRESS"),
+    Option("--mac-address", "Its hardware address there", metavar="ADDRESS"),
+    Option("--network-alias", "Another name of it in its networks", LIST, metavar="NAME", aliases=("--net-alias",)),
+    Option("--no-hosts", "Leave the image's own /etc/hosts as it is", FLAG),
+    Option("--expose", "A port that --publish-all is to publish, too", LIST, metavar="PORT[/PROTOCOL]"),
+    Option("--publish-all", "Publish every exposed port on a free port of the host", FLAG, "-P"),
     Option("--pid", "Process namespace: private, host or container:NAME", metavar="MODE"),
     Option("--ipc", "IPC namespace: private, none, host or container:NAME", metavar="MODE"),
     Option("--uts", "Host name namespace: private, host or container:NAME", metavar="MODE"),
     Option("--cgroupns", "Cgroup namespace: private or host", metavar="MODE"),
-    Option("--publish", "Published ports come with the network release", ARRAY, "-p", "PORTS", hidden=True),
-    Option("--add-host", "Add a line to /etc/hosts", LIST, metavar="NAME:ADDRESS"),
+    Option("--publish", "Publish a port: [[ADDRESS:][HOST_PORT]:]PORT[/tcp|udp|sctp]; ranges such as 8000-8010:80-90", LIST, "-p",
+           "PORTS"),
+    Option("--add-host", "Add a line to /etc/hosts; host-gateway stands for the host", LIST, metavar="NAME:ADDRESS"),
     Option("--dns", "Name server in resolv.conf", LIST, metavar="ADDRESS"),
     Option("--dns-search", "Search domain in resolv.conf", LIST, metavar="DOMAIN"),
     Option("--dns-option", "Option in resolv.conf", LIST, metavar="OPTION", aliases=("--dns-opt",)),

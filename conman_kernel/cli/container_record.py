@@ -31,6 +31,8 @@ def container_record(values: Values) -> ContainerOptions:
         init=values.flag("init"),
         read_only=values.flag("read-only"),
         privileged=values.flag("privileged"),
+        publish_all=values.flag("publish-all"),
+        no_hosts=values.flag("no-hosts"),
         cidfile=_absolute(values.text("cidfile")),
         pidfile=_absolute(values.text("pidfile")),
         dns_search=values.many("dns-search"),
@@ -203,19 +205,31 @@ def _security(values: Values, changes: dict[str, object]) -> None:
         changes["sysctls"] = tuple(sysctl(text) for text in values.many("sysctl"))
 
 
+def _networks(values: Values, changes: dict[str, object]) -> None:
+    modes, others = values.many("network"), ("ip", "ip6", "mac-address", "network-alias")
+    if modes in (("none",), ("host",)) and not any(values.given(name) for name in others):  # these words need no more
+        changes["network"] = modes[0]
+        return
+    from ..containers.parse_network import address, alias, mac, networks
+
+    changes["network"], changes["networks"] = networks(
+        modes,
+        addresses=[address(values.text(name), what) for name, what in (("ip", "ip4"), ("ip6", "ip6")) if values.given(name)],
+        mac=mac(values.text("mac-address")) if values.given("mac-address") else "",
+        aliases=[alias(text) for text in values.many("network-alias")])
+
+
 def _namespaces(values: Values, changes: dict[str, object]) -> None:
-    if values.given("network"):
-        from ..containers.parse import network
+    if any(values.given(name) for name in ("network", "ip", "ip6", "mac-address", "network-alias")):
+        _networks(values, changes)
+    if values.given("publish"):
+        from ..containers.parse_network import published
 
-        modes = values.many("network")
-        if len(modes) > 1:
-            raise InvalidInput(f"several networks ({', '.join(modes)}) arrive with the network release",
-                               hint="use one of none, host, container:NAME")
-        changes["network"] = network(modes[0])
-    for text in values.many("publish"):
-        from ..containers.parse import publish
+        changes["ports"] = published(values.many("publish"))
+    if values.given("expose"):
+        from ..containers.parse_network import expose
 
-        publish(text)
+        changes["expose"] = tuple(expose(text) for text in values.many("expose"))
     for kind in ("pid", "ipc", "uts", "cgroupns"):
         if values.given(kind):
             from ..containers.parse import namespace

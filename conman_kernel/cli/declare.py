@@ -41,6 +41,9 @@ IMAGE = "image"
 PLUGIN = "plugin"
 """What an argument names, for completion: a plugin."""
 
+NETWORK = "network"
+"""What an argument names, for completion: a network."""
+
 
 class Option(Record):
     """One option of a verb.
@@ -85,7 +88,7 @@ class Argument(Record):
     :param name: as shown in usage, upper case.
     :param minimum: fewest that must be given.
     :param maximum: most that may be given; None for any number (only the last argument).
-    :param completes: ``CONTAINER``, ``IMAGE``, ``PLUGIN`` or empty.
+    :param completes: ``CONTAINER``, ``IMAGE``, ``PLUGIN``, ``NETWORK`` or empty.
     """
 
     name: str

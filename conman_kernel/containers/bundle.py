@@ -81,7 +81,7 @@ def spec_of(context: Context, row: ContainerRow, rootfs: str, user: User, files:
     spec = build_spec(SpecRequest(
         id=row.id, name=row.name, hostname=own_hostname(context, row, options), rootfs=rootfs, options=options, user=user,
         facts=context.facts, image=row.image_parts(), files=files, devices=devices,
-        namespaces=_joined(context, options), init_path=init_binary(context) if options.init else "",
+        namespaces=_joined(context, row, options), init_path=init_binary(context) if options.init else "",
         cgroups_path=cgroups.spec_path(context.facts, row.id), seccomp=_seccomp(context, options), shm_path=""))
     if checked is not None:
         from .edits import with_edits
@@ -122,13 +122,18 @@ def own_hostname(context: Context, row: ContainerRow, options: ContainerOptions)
 
 def _etc_files(context: Context, row: ContainerRow, options: ContainerOptions, folder: str,
                hostname: str) -> tuple[BindFile, ...]:
-    """Write hosts, resolv.conf, hostname and .containerenv; a joined network brings the other container's own two."""
+    """Write hosts, resolv.conf, hostname and .containerenv; a joined network brings the other container's own two.
+
+    Of a container in named networks the own line of ``hosts``, and the others', come when it is in them.
+    """
     network = options.network
     base = etcfiles.read_host("/etc/hosts")
     # The host's own file speaks for the host's own name.
-    line = options.hostname if network == "host" else hostname
+    line = options.hostname if network == "host" else "" if network == "bridge" else hostname
+    extra = tuple((name, _address(address, network)) for name, address in options.add_hosts
+                  if address != "host-gateway" or network != "bridge")
     content = {
-        "hosts": etcfiles.hosts_file(name=row.name, hostname=line, extra=options.add_hosts, base=base),
+        "hosts": etcfiles.hosts_file(name=row.name, hostname=line, extra=extra, base=base),
         "resolv.conf": etcfiles.resolv_conf(host=etcfiles.host_resolv_conf(), network=network, dns=options.dns,
                                             search=options.dns_search, options=options.dns_options),
         "hostname": etcfiles.hostname_file(hostname),
@@ -137,6 +142,8 @@ def _etc_files(context: Context, row: ContainerRow, options: ContainerOptions, f
     if network.startswith("container:"):
         for name in _SHARED:
             del content[name]
+    if options.no_hosts:
+        content.pop("hosts", None)
     for name, data in content.items():
         with open(f"{folder}/{name}", "wb") as stream:
             os.fchmod(stream.fileno(), 0o644)
@@ -144,17 +151,38 @@ def _etc_files(context: Context, row: ContainerRow, options: ContainerOptions, f
     return bind_files(context, row)
 
 
+def _address(address: str, network: str) -> str:
+    """:raises InvalidInput: the host is meant, and cannot be reached from there."""
+    if address != "host-gateway":
+        return address
+    if network == "host":
+        return "127.0.0.1"
+    raise InvalidInput(f"unable to replace 'host-gateway' of --add-host: no way leads to the host from --network {network}",
+                       hint="write an address, or use a named network")
+
+
 def bind_files(context: Context, row: ContainerRow) -> tuple[BindFile, ...]:
     """Where the small files lie that are shown in the container; a joined network brings the other container's own two."""
     folder = context.layout.container_run(row.id)
     sources = dict.fromkeys(("hosts", "resolv.conf", "hostname", "containerenv"), folder)
-    network = with_defaults(context, row.parsed_options()).network
+    options = row.parsed_options()
+    if options.no_hosts:
+        del sources["hosts"]
+    network = network_mode(context, options)
     if network.startswith("container:"):
         with context.index.read() as connection:
             other = context.layout.container_run(rows.find(connection, network.partition(":")[2]).id)
-        sources.update(dict.fromkeys(_SHARED, other))
+        sources.update({name: other for name in _SHARED if name in sources})
     return tuple(BindFile(("/run/.containerenv" if name == "containerenv" else f"/etc/{name}"), f"{where}/{name}")
                  for name, where in sources.items())
+
+
+def network_mode(context: Context, options: ContainerOptions) -> str:
+    """The mode of a container's network: ``bridge`` for named ones, or as :class:`.ContainerOptions` says."""
+    if options.network:
+        return options.network
+    configured = context.config.text("containers.network")
+    return configured if configured in ("none", "host") and not options.networks else "bridge"
 
 
 def with_defaults(context: Context, options: ContainerOptions) -> ContainerOptions:
@@ -163,7 +191,7 @@ def with_defaults(context: Context, options: ContainerOptions) -> ContainerOptio
 
     config = context.config
     return options._replace(
-        network=options.network or config.text("containers.network"),
+        network=network_mode(context, options),
         pids_limit=options.pids_limit if options.pids_limit != -1 else config.number("containers.pids_limit"),
         shm_size=options.shm_size or size(config.text("containers.shm_size")),
         seccomp=options.seccomp or config.text("containers.seccomp_profile"),
@@ -201,9 +229,14 @@ def _seccomp(context: Context, options: ContainerOptions) -> Mapping[str, object
     return read_profile(options.seccomp)
 
 
-def _joined(context: Context, options: ContainerOptions) -> dict[str, str]:
-    """Namespaces of other containers, as paths."""
-    joined: dict[str, str] = {}
+def pinned(context: Context, row: ContainerRow) -> str:
+    """Where the network namespace of a container in named networks is pinned."""
+    return context.layout.container_run(row.id) + "/netns"
+
+
+def _joined(context: Context, row: ContainerRow, options: ContainerOptions) -> dict[str, str]:
+    """Namespaces of other containers, and the pinned one, as paths."""
+    joined = {"network": pinned(context, row)} if options.network == "bridge" else {}
     for kind, proc in (("network", "net"), ("pid", "pid"), ("ipc", "ipc"), ("uts", "uts"), ("cgroupns", "cgroup")):
         mode: str = getattr(options, kind)
         if not mode.startswith("container:"):

@@ -14,6 +14,7 @@ from ..errors import InvalidState, PluginNotInstalled
 from ..processes import alive, boot_id, start_time
 from ..slots.storage import KeyRequest
 from . import cgroups, rows
+from .bundle import pinned
 from .context import Context
 from .exitfile import ExitStatus
 from .files import remove_named
@@ -25,6 +26,7 @@ from .telling import tell
 _INTERRUPTED = "the start was interrupted"
 
 if TYPE_CHECKING:
+    from .networking import Beside
     from .runtime_client import RuntimeClient
 
 
@@ -44,6 +46,7 @@ def finish(context: Context, row: ContainerRow, cancel: Cancel) -> ContainerRow:
     if row.parsed_options().remove or row.state == "removing":
         # The row says `removing` before anything goes, so that this may go on while the runtime forgets the container.
         take_down(context, row, cancel, meanwhile=lambda: _dismantle(context, over, cancel, ran=_ran(row, over)))
+        _leave_networks(context, row, cancel)
         gone = _forget(context, over)
         tell(context, over, *(("cleanup",) if _ran(row, over) else ()), "remove")
         return gone
@@ -67,6 +70,7 @@ def take_down(context: Context, row: ContainerRow, cancel: Cancel, *, meanwhile:
 
     :param meanwhile: what else is to be done; called once, while the runtime is at work where it has anything to do.
     """
+    leaving = _begin_leaving(context, row, cancel)
     if row.boot_id == boot_id():
         client = _runtime_that_knows(context, row)
         if client is not None:
@@ -82,7 +86,26 @@ def take_down(context: Context, row: ContainerRow, cancel: Cancel, *, meanwhile:
         release(context, row, force=False)
     if meanwhile is not None:
         meanwhile()
+    if leaving is not None:
+        leaving.wait(Cancel())
     _remove_run_folder(context, row)
+
+
+def _begin_leaving(context: Context, row: ContainerRow, cancel: Cancel) -> Beside | None:
+    """Give back what the container has of networks, beside the rest; None where there can be nothing."""
+    if row.parsed_options().network != "bridge" and not os.path.lexists(pinned(context, row)):
+        return None
+    from .networking import Beside, leave
+
+    return Beside(lambda own: leave(context, row, own))
+
+
+def _leave_networks(context: Context, row: ContainerRow, cancel: Cancel) -> None:
+    """Of a container that goes, what could not be given back at its end; then nobody would know of it any more."""
+    if row.parsed_options().network == "bridge":
+        from .networking import leave
+
+        leave(context, row, cancel, must=True)
 
 
 def remove(context: Context, row: ContainerRow, cancel: Cancel, *, known: bool = True) -> ContainerRow:
@@ -90,6 +113,7 @@ def remove(context: Context, row: ContainerRow, cancel: Cancel, *, known: bool =
 
     :param known: False: nobody was told that it was made, and nobody is told that it goes.
     """
+    _leave_networks(context, row, cancel)
     _dismantle(context, row, cancel)
     _remove_run_folder(context, row)
     gone = _forget(context, row)

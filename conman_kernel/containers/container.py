@@ -5,13 +5,14 @@ What can be done stands by concern in the classes it is made of, each of which g
 
 from __future__ import annotations
 
+from .connected import Connected
 from .conversing import Conversing
 from .holding import Holding
 from .living import Living
 from .state import refreshed
 
 
-class Container(Living, Conversing, Holding):
+class Container(Living, Conversing, Holding, Connected):
     """One container. Properties are as of when it was read; :meth:`refresh` reads again. Methods may be called from
     any thread, and whatever else is going on with the container: they take its lock."""
 

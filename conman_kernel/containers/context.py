@@ -20,6 +20,7 @@ from .shim import Shim
 from .telling import Tell, nobody
 
 if TYPE_CHECKING:
+    from ..networks.service import Networks
     from ..slots.attach import Attach
     from ..slots.provider import Log
     from ..slots.storage import StorageDriver
@@ -47,6 +48,7 @@ class Context:
         self.log = log
         self.writable = writable
         self.tell = tell
+        self._networks: Networks | None = None
         self._facts: HostFacts | None = None
         self._clients: dict[str, RuntimeClient] = {}
         self._shim: Shim | None = None
@@ -57,6 +59,17 @@ class Context:
         if self._facts is None:
             self._facts = read_facts(cgroup_manager=self.config.text("cgroup_manager"))
         return self._facts
+
+    @property
+    def networks(self) -> Networks:
+        """The networks of the store; nothing of them is loaded before the first that asks."""
+        if self._networks is None:
+            from ..networks.means import Means
+            from ..networks.service import Networks
+
+            self._networks = Networks(Means(config=self.config, layout=self.layout, index=self.index, locks=self.locks,
+                                            plugins=self.plugins, log=self.log, tell=self.tell))
+        return self._networks
 
     def driver(self, name: str) -> StorageDriver:
         """A storage driver by plugin name; errors as :meth:`conman_kernel.plugins.Plugins.get`."""

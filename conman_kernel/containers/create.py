@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..cancel import Cancel
 from ..errors import AlreadyExists, ConmanError, InvalidInput, NotFound
@@ -16,12 +16,16 @@ from ..oci.runtime.spec import check_options
 from ..processes import boot_id, start_time
 from ..slots.storage import PrepareRequest
 from . import rows
+from .bundle import network_mode
 from .context import Context
 from .files import remove_named, write_new
 from .names import check_name, random_name
 from .rows import ContainerRow
 from .telling import tell
 from .words import command_words
+
+if TYPE_CHECKING:
+    from ..store.sqlite import sqlite3
 
 _NAME_TRIES = 32
 
@@ -68,6 +72,13 @@ def create(context: Context, image: ImageLike, chain_id: str, options: Container
                            f"{image_name(image)}: nothing to run")
     if options.name:
         check_name(options.name)
+    mode = network_mode(context, options)
+    if mode in ("none", "host") and not (options.networks or options.ports):
+        options = options._replace(network=mode)
+    else:
+        from .network_options import completed
+
+        options = completed(context, options, image.config.exposed_ports, cancel)
     if options.named_devices or options.annotations:
         from .edits import edits_of
 
@@ -128,6 +139,8 @@ def _reserve(context: Context, id: str, image: ImageLike, chain_id: str, parts: 
                 if connection.execute("SELECT 1 FROM images WHERE id = ?", (image.id,)).fetchone() is None:
                     raise NotFound(f"{image_name(image)}: image not known", hint="it was removed just now; pull it again")
                 rows.insert(connection, values)
+                if options.networks:
+                    _into_networks(connection, id, options)
                 row = rows.by_id(connection, id)
                 assert row is not None
                 return row
@@ -135,6 +148,14 @@ def _reserve(context: Context, id: str, image: ImageLike, chain_id: str, parts: 
             if options.name or attempt == _NAME_TRIES - 1:
                 raise
     raise AlreadyExists("no free name was found")
+
+
+def _into_networks(connection: sqlite3.Connection, id: str, options: ContainerOptions) -> None:
+    from ..networks.rows import join
+    from .network_options import wishes
+
+    for network, wish in wishes(options):
+        join(connection, id, network, wish)
 
 
 def _check_namespaces(context: Context, options: ContainerOptions) -> None:

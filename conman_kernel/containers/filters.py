@@ -17,23 +17,24 @@ _STATES = ("created", "running", "paused", "exited", "removing", "stopped", "ini
 
 
 def build(filters: Sequence[tuple[str, str]], *, all_rows: Sequence[ContainerRow],
-          images_of: Callable[[str], frozenset[str]]) -> Test:
+          images_of: Callable[[str], frozenset[str]], networks_of: Callable[[str], frozenset[str]]) -> Test:
     """One test from all filters, of rows as :func:`.state.outward` has them.
 
     :param filters: key and value, as written.
     :param all_rows: every container; ``before`` and ``since`` name one of them.
     :param images_of: image ids that a name or id prefix means, for ``ancestor``.
+    :param networks_of: names and ids of the networks that a container, by its id, is in.
     :raises InvalidInput: an unknown key or a value that makes no sense.
     """
     groups: dict[str, list[Test]] = {}
     for number, (key, value) in enumerate(filters):
-        test = _test(key, value, all_rows, images_of)
+        test = _test(key, value, all_rows, images_of, networks_of)
         groups.setdefault(f"{key}{number}" if key in ("label", "before") else key, []).append(test)
     return lambda row: all(any(test(row) for test in group) for group in groups.values())
 
 
-def _test(key: str, value: str, all_rows: Sequence[ContainerRow],
-          images_of: Callable[[str], frozenset[str]]) -> Test:
+def _test(key: str, value: str, all_rows: Sequence[ContainerRow], images_of: Callable[[str], frozenset[str]],
+          networks_of: Callable[[str], frozenset[str]]) -> Test:
     if key == "id":
         return lambda row: row.id.startswith(value) or _matches(value, row.id)
     if key == "name":
@@ -59,8 +60,8 @@ def _test(key: str, value: str, all_rows: Sequence[ContainerRow],
         limit = _time(value)
         return lambda row: row.created < limit
     if key == "network":
-        # Modes are no networks, in podman's eyes; named ones come with the network release.
-        return lambda row: False
+        # Modes are no networks, in podman's eyes.
+        return lambda row: value in networks_of(row.id)
     if key == "volume":
         return lambda row: any(value in (mount.source, mount.target) for mount in row.parsed_options().mounts)
     if key == "storage":

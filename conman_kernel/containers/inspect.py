@@ -12,6 +12,7 @@ from ..times import rfc3339
 from . import cgroups, rootfs, stop
 from .bundle import log_rotation, own_hostname, with_defaults
 from .context import Context
+from .inspect_network import network_settings, port_bindings
 from .paths import log_file
 from .rows import ContainerRow
 from .state import RUNNING
@@ -41,7 +42,7 @@ def inspect_document(context: Context, row: ContainerRow) -> dict[str, object]:
         "BoundingCaps": _caps(context, options, "bounding", ""),
         "ExecIDs": _exec_ids(context, row), "GraphDriver": _storage(context, row, running),
         "Mounts": [_mount(m.type, m.source, m.target, m.options) for m in options.mounts],
-        "Dependencies": _dependencies(options), "NetworkSettings": {"Networks": {}, "Ports": {}, "SandboxKey": ""},
+        "Dependencies": _dependencies(options), "NetworkSettings": network_settings(context, row, options),
         "IsInfra": False, "Config": _config(context, row, options, args), "HostConfig": _host_config(context, row, options),
     }
 
@@ -85,13 +86,14 @@ def _host_config(context: Context, row: ContainerRow, options: ContainerOptions)
         "CgroupManager": context.facts.cgroup_manager, "CgroupMode": options.cgroupns or "private",
         "ContainerIDFile": options.cidfile,
         "LogConfig": _log_config(context, row, options),
-        "NetworkMode": options.network, "PortBindings": {}, "RestartPolicy": {"Name": "", "MaximumRetryCount": 0},
+        "NetworkMode": options.network, "PortBindings": port_bindings(options.ports),
+        "RestartPolicy": {"Name": "", "MaximumRetryCount": 0},
         "AutoRemove": options.remove, "CapAdd": list(options.cap_add), "CapDrop": list(options.cap_drop),
         "Dns": list(options.dns),
         "DnsOptions": list(options.dns_options), "DnsSearch": list(options.dns_search),
         "ExtraHosts": [f"{name}:{address}" for name, address in options.add_hosts], "GroupAdd": list(options.groups),
         "IpcMode": options.ipc or "private", "PidMode": options.pid or "private", "UTSMode": options.uts or "private",
-        "OomScoreAdj": options.oom_score_adj or 0, "Privileged": options.privileged, "PublishAllPorts": False,
+        "OomScoreAdj": options.oom_score_adj or 0, "Privileged": options.privileged, "PublishAllPorts": options.publish_all,
         "ReadonlyRootfs": options.read_only, "SecurityOpt": security,
         "Tmpfs": {m.target: ",".join(m.options) for m in options.mounts if m.type == "tmpfs"}, "ShmSize": options.shm_size,
         "Runtime": "oci", "Isolation": "", "CpuShares": options.cpu_shares, "Memory": options.memory,

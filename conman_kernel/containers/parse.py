@@ -17,7 +17,6 @@ from ..record import Record
 from .sizes import decimal
 
 _MAX = (1 << 63) - 1
-_LATER = "arrive with conman 0.2 (the release with volumes and networks)"
 ULIMITS = frozenset(("as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc",
                      "rss", "rtprio", "rttime", "sigpending", "stack"))
 
@@ -126,7 +125,7 @@ def sysctl(text: str) -> tuple[str, str]:
 def namespace(kind: str, text: str) -> str:
     """A namespace's mode, as ContainerOptions keeps it: ``own host none container:ID path:/...`` or empty.
 
-    :param kind: ``pid ipc uts cgroupns userns``; for networks see :func:`network`.
+    :param kind: ``pid ipc uts cgroupns userns``; for networks see :mod:`.parse_network`.
     """
     mode, colon, rest = text.partition(":")
     if text in ("", "host"):
@@ -141,25 +140,6 @@ def namespace(kind: str, text: str) -> str:
         return "path:" + rest
     raise InvalidInput(f"invalid --{kind} {text!r}: private, host"
                        f"{', container:NAME' if kind in ('pid', 'ipc', 'uts') else ''} or ns:PATH")
-
-
-def network(text: str) -> str:
-    """``--network none|host|container:NAME|ns:PATH``. Named networks are not there yet."""
-    mode, _, rest = text.partition(":")
-    if text in ("", "host", "none"):
-        return text
-    if (mode == "container" and rest) or (mode in ("ns", "path") and rest.startswith("/")):
-        return namespace("network", text)
-    raise InvalidInput(f"invalid --network {text!r}: named networks {_LATER}",
-                       hint="use none, host, container:NAME or ns:PATH")
-
-
-def publish(text: str) -> None:
-    """``-p``: not there yet.
-
-    :raises InvalidInput: always.
-    """
-    raise InvalidInput(f"cannot publish port {text!r}: published ports {_LATER}", hint="use --network host")
 
 
 def log_driver(text: str) -> str:
@@ -237,14 +217,13 @@ def security_opts(texts: Iterable[str]) -> SecurityOptions:
 
 
 def add_host(text: str) -> tuple[str, str]:
-    """``--add-host NAME:ADDRESS`` (or ``NAME=ADDRESS``); an IPv6 address may stand in brackets."""
+    """``--add-host NAME:ADDRESS`` (or ``NAME=ADDRESS``); an IPv6 address may stand in brackets, ``host-gateway`` is the host."""
     import ipaddress
 
     cut = min((i for i in (text.find(":"), text.find("=")) if i > 0), default=-1)
     name, address = (text[:cut], text[cut + 1:]) if cut > 0 else ("", "")
-    if address == "host-gateway":
-        raise InvalidInput(f"cannot add host {text!r}: host-gateway needs one of conman's own networks, which {_LATER}",
-                           hint="write the host's address")
+    if address == "host-gateway" and name and not any(c.isspace() or c == "#" for c in name):
+        return name, address
     if address.startswith("[") and address.endswith("]"):
         address = address[1:-1]
     try:

@@ -164,7 +164,7 @@ class Containers:
         if filters:
             from .filters import build
 
-            test = build(filters, all_rows=found, images_of=self._images_of)
+            test = build(filters, all_rows=found, images_of=self._images_of, networks_of=self._networks_of)
             shown = [row for row in shown if test(row)]
         if not all and not last and not any(key == "status" for key, _ in filters):
             shown = [row for row in shown if row.state in RUNNING]
@@ -186,6 +186,20 @@ class Containers:
         ids = [self.get(name).id for name in containers]
         self._settle()
         return of_several(self._context, ids or None, everything=all, interval=interval, cancel=cancel or Cancel())
+
+    def network_names(self) -> dict[str, tuple[str, ...]]:
+        """The names of the networks that containers are in, running or not, by the containers' ids."""
+        from ..networks.rows import of_all
+
+        with self._context.index.read() as connection:
+            return {id: tuple(one.network for one in several) for id, several in of_all(connection).items()}
+
+    def _networks_of(self, id: str) -> frozenset[str]:
+        from ..networks.rows import by_name, of_container
+
+        with self._context.index.read() as connection:
+            found = [by_name(connection, one.network) for one in of_container(connection, id)]
+        return frozenset(word for row in found if row is not None for word in (row.network.name, row.network.id))
 
     def finish(self, id: str) -> None:
         """The clean-up command's whole work: bring an ended container (``ID``) or exec session (``ID/EXEC``) to its end.

@@ -219,8 +219,10 @@ class Shim:
         """The control channel: readable when the shim has said something or is gone; -1 once closed."""
         return self._channel.fileno()
 
-    def configure(self, config: ShimConfig, *, what: str = "") -> None:
+    def configure(self, config: ShimConfig, *, what: str = "", hold: Sequence[int] = ()) -> None:
         """Send the configuration, once; the shim begins to create at once.
+
+        :param hold: descriptors that it holds open until it ends (sockets on published ports); the caller's own stay open.
 
         :param what: what its process is, for messages of this end; empty: the container of that id.
         :raises ShimLost: the shim is gone.
@@ -228,6 +230,11 @@ class Shim:
         self._exit_file = config.exit_file
         self._what = what or f"container {config.id[:12]}"
         self._configured = True
+        if hold:
+            import array
+
+            rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", hold))]
+            self._send(b"hold\0", rights)
         for packet in _config_packets(config):
             self._send(packet)
 
@@ -319,10 +326,10 @@ class Shim:
         self._channel.close()
         self._reap(seconds=1.0)
 
-    def _send(self, packet: bytes) -> None:
+    def _send(self, packet: bytes, rights: Sequence[tuple[int, int, object]] = ()) -> None:
         trace("shim", f"{self.pid or self._child} <- {_shown(packet)}")
         try:
-            self._channel.send(packet, _socket.MSG_NOSIGNAL)
+            self._channel.sendmsg([packet], rights, _socket.MSG_NOSIGNAL)  # type: ignore[arg-type]
         except OSError as error:
             raise ShimLost(f"{self._what}: the shim is gone ({os.strerror(error.errno or 0)})") from error
 

@@ -12,7 +12,7 @@ from ..processes import boot_id, start_time
 from ..record import Record
 from ..slots.runtime import Template
 from . import cgroups, rows
-from .bundle import Bundle, log_rotation, write_bundle
+from .bundle import Bundle, log_rotation, network_mode, write_bundle
 from .context import Context
 from .paths import exit_file, log_file, shim_alive, shim_lock
 from .rootfs import ensure_mounted
@@ -23,6 +23,7 @@ from .state import refreshed
 from .telling import tell
 
 if TYPE_CHECKING:
+    from .networking import Joining
     from .session import SocketSession
 
 
@@ -96,18 +97,29 @@ def _start_locked(context: Context, row: ContainerRow, join: Callable[[str], Soc
     shim = context.take_shim()
     before = row
     session: SocketSession | None = None
+    joining: Joining | None = None
     try:
         client = context.client_of(row)
         row = _begin(context, row)
+        if network_mode(context, row.parsed_options()) == "bridge":
+            from .networking import Joining
+
+            joining = Joining(context, row, cancel)
+            joining.begin(cancel)
         bundle = write_bundle(context, row, ensure_mounted(context, row, cancel), cancel)
         # A terminal gets its size between create and start; else the runtime may do both at once: the shim reads no output before
         # `started`, so that nothing is lost either way.
-        at_once = bool(client.commands.run) and not row.parsed_options().terminal
+        # And a process does not start before its networks are there: they are joined beside the create.
+        at_once = bool(client.commands.run) and not row.parsed_options().terminal and joining is None
         template = client.commands.run if at_once else client.commands.create
-        shim.configure(_shim_config(context, row, client, template, bundle, size))
+        shim.configure(_shim_config(context, row, client, template, bundle, size), hold=joining.held if joining else ())
+        if joining is not None:
+            joining.release()
         if meanwhile is not None:
             meanwhile()
         pid = _created(shim, client, bundle, cancel)
+        if joining is not None:
+            joining.finish(cancel)
         if join is not None:
             session = join(bundle.path + "/attach.sock")
         log = bundle.path + "/runtime.log"
@@ -125,6 +137,8 @@ def _start_locked(context: Context, row: ContainerRow, join: Callable[[str], Soc
     except BaseException as error:
         if session is not None:
             session.close()
+        if joining is not None:
+            joining.abandon()
         _undo(context, before, row, shim, error)
         raise
     tell(context, row, "init", "start", *(("attach",) if session is not None else ()))

@@ -35,8 +35,10 @@ class Command:
         self.root = f"{folder}/root"
         self.run_root = f"{folder}/run"
         self.environ = {key: value for key, value in os.environ.items() if not key.startswith("CONMAN_")}
+        # No bridge appears on the host unless a test asks for it, in a network namespace of its own.
         self.environ.update(CONMAN_ROOT=self.root, CONMAN_RUN_ROOT=self.run_root, XDG_CONFIG_HOME=f"{folder}/config",
-                            **(environ or {}))
+                            CONMAN_CONTAINERS_NETWORK="none")
+        self.environ.update(environ or {})
         program = os.environ.get("CONMAN_BIN") or os.path.join(os.path.dirname(sys.executable), "conman")
         # A checkout on sys.path has the module and no installed command.
         self.program = [program] if os.path.exists(program) else [sys.executable, "-c", _MODULE]

@@ -97,7 +97,7 @@ class Store(NamedTuple):
     image: str
 
     def open(self, **overrides: object) -> Conman:
-        return Conman(root=self.root, run_root=self.run_root, environ={"HOME": "/nonexistent"},
+        return Conman(root=self.root, run_root=self.run_root, environ={"HOME": "/nonexistent", "CONMAN_CONTAINERS_NETWORK": "none"},
                       overrides={name.replace("__", "."): value for name, value in overrides.items()})
 
 

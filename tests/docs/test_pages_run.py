@@ -152,7 +152,8 @@ def environment(scratch: Path, cli, registry: str, busybox_layout: Path) -> dict
         (tools / name).symlink_to(sys.executable)
     path = f"{offline_pip(scratch / 'pip')}:{Path(sys.executable).parent}:{os.environ['PATH']}"
     return {"PATH": path, "HOME": str(home), "LC_ALL": "C.UTF-8", "TERM": "dumb", "LAYOUT": str(busybox_layout),
-            "REGISTRY_AUTH_FILE": str(home / "auth.json"), "CONMAN_ROOT": str(cli.root), "CONMAN_RUN_ROOT": str(cli.run_root), "CONMAN_SHORT_NAMES": registry}
+            "REGISTRY_AUTH_FILE": str(home / "auth.json"), "CONMAN_ROOT": str(cli.root), "CONMAN_RUN_ROOT": str(cli.run_root), "CONMAN_SHORT_NAMES": registry,
+            "CONMAN_CONTAINERS_NETWORK": "none"}
 
 
 def play(block: Block, folder: Path, environment: dict[str, str]) -> None:

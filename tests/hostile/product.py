@@ -94,7 +94,7 @@ class Product:
     def opened(self, **overrides: object) -> Conman:
         """A kernel on the store."""
         return Conman(root=str(self.folder / "store/root"), run_root=str(self.folder / "store/run"),
-                      config=str(self.folder / "conman.toml"), environ={}, log=logging.getLogger("hostile"),
+                      config=str(self.folder / "conman.toml"), environ={"CONMAN_CONTAINERS_NETWORK": "none"}, log=logging.getLogger("hostile"),
                       overrides={"storage.driver": self.driver_name, **overrides})
 
     @property

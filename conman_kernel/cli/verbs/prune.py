@@ -27,7 +27,7 @@ def _system(context: Context, values: Values) -> int:
     lines.append("all images without at least one container associated with them" if everything else "all dangling images")
     if not filters:
         lines.append("all downloads that did not end")
-    if not _sure(values, "This command removes:\n" + "".join(f"\t- {line}\n" for line in lines)):
+    if not sure(values, "This command removes:\n" + "".join(f"\t- {line}\n" for line in lines)):
         return 0
     report = context.conman().system.prune(all=everything, filters=filters, cancel=context.cancel)
     if report.containers:
@@ -41,7 +41,7 @@ def _system(context: Context, values: Values) -> int:
 def _images(context: Context, values: Values) -> int:
     everything, filters = values.flag("all"), _filters(values)
     what = "all images without at least one container associated with them" if everything else "all dangling images"
-    if not _sure(values, f"This command removes {what}.\n"):
+    if not sure(values, f"This command removes {what}.\n"):
         return 0
     out.write(_lines(context.conman().images.prune(all=everything, filters=filters, cancel=context.cancel).deleted))
     return 0
@@ -49,7 +49,7 @@ def _images(context: Context, values: Values) -> int:
 
 def _containers(context: Context, values: Values) -> int:
     filters = _filters(values)
-    if not _sure(values, "This will remove all non running containers.\n"):
+    if not sure(values, "This will remove all non running containers.\n"):
         return 0
     gone, _ = context.conman().system.prune_containers(filters=filters, cancel=context.cancel)
     out.write(_lines(gone))
@@ -67,7 +67,7 @@ def _filters(values: Values) -> dict[str, list[str]]:
     return found
 
 
-def _sure(values: Values, what: str) -> bool:
+def sure(values: Values, what: str) -> bool:
     """Ask, as podman does: on standard output, one line of standard input, whatever that is."""
     if values.flag("force"):
         return True

@@ -47,9 +47,11 @@ def _text(found: Sequence[Container], values: Values, now: float) -> str:
     if format:
         return render(format, [_row(container, now, whole=whole) for container in found], _HEADINGS,
                       heading=not values.flag("noheading"))
+    from ..ports import ports_text
+
     rows = [(c.id if whole else c.id[:12], c.image_name or c.image_id[:12], _command(c, whole=whole), ago(c.created,
                                                                                                           now),
-             status(c, now), "", c.name) for c in found]
+             status(c, now), ports_text(c.ports), c.name) for c in found]
     head = [("CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES")]
     return table(rows if values.flag("noheading") else head + rows)
 

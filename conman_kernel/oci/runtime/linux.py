@@ -30,7 +30,7 @@ def mode_of(kind: str, options: ContainerOptions, facts: HostFacts) -> str:
     field = {"pid": options.pid, "network": options.network, "ipc": options.ipc, "uts": options.uts,
              "cgroup": options.cgroupns}[kind]
     if field:
-        return "own" if field in ("none", "private", "shareable") else field
+        return "own" if field in ("none", "private", "shareable", "bridge") else field
     return "host" if kind == "cgroup" and facts.cgroup_mode != "v2" else "own"
 
 
@@ -76,8 +76,8 @@ def check_sysctl(name: str, options: ContainerOptions, facts: HostFacts) -> None
 
 def build_sysctls(request: SpecRequest) -> dict[str, str]:
     """``linux.sysctl``. Errors as in :func:`check_sysctl`."""
-    own_network = _is_new("network", request) and not request.namespaces.get("network")
-    values = dict(DEFAULT_SYSCTLS) if own_network else {}
+    # A pinned namespace is the container's own, too.
+    values = dict(DEFAULT_SYSCTLS) if _is_new("network", request) else {}
     for name, value in request.options.sysctls:
         check_sysctl(name, request.options, request.facts)
         values[name] = value

@@ -49,11 +49,40 @@ class Device(Record):
     permissions: str = "rwm"
 
 
+class NetworkOption(Record):
+    """One named network of a container.
+
+    :param addresses: wished for, one a subnet at most; empty: any free one. ``mac`` likewise.
+    :param aliases: further names of the container in it.
+    :param interface: what the container calls it; empty: ``eth0``, ``eth1``, ...
+    """
+
+    name: str
+    addresses: tuple[str, ...] = ()
+    mac: str = ""
+    aliases: tuple[str, ...] = ()
+    interface: str = ""
+
+
+class PublishedPort(Record):
+    """One port of a container, reached through one of the host's.
+
+    :param host_port: 0: a free one is chosen when the container is made.
+    :param host_address: one of the host's; empty: all of them.
+    :param protocol: ``tcp``, ``udp`` or ``sctp``.
+    """
+
+    container_port: int
+    host_port: int = 0
+    host_address: str = ""
+    protocol: str = "tcp"
+
+
 class ContainerOptions(Record):
     """Everything ``conman create`` and ``conman run`` take that outlives the command.
 
-    Namespaces (``network pid ipc uts cgroupns``) are ``own``, ``host``, ``none`` (network, ipc), ``container:ID``
-    or ``path:/...``; empty is the default of the configuration. Pairs are name and value.
+    Namespaces (``network pid ipc uts cgroupns``) are ``own``, ``host``, ``none`` (network, ipc), ``bridge`` (network: those of
+    ``networks``), ``container:ID`` or ``path:/...``; empty is the default of the configuration. Pairs are name and value.
 
     :param command: replaces the image's ``Cmd``. ``entrypoint``: its ``Entrypoint``, and with it ``Cmd``; None keeps it.
     :param name: empty: one is made up.
@@ -77,10 +106,15 @@ class ContainerOptions(Record):
     :param masked_paths: of which nothing is seen, None: the usual ones; ``readonly_paths`` likewise.
     :param ulimits: over the configured ones; ``sysctls``: of its own namespaces; ``devices``: of the host;
         ``named_devices``: such as ``vendor.com/class=name``, which editors of runtime specs know.
-    :param add_hosts: into ``/etc/hosts``, name and address; ``dns``, ``dns_search``, ``dns_options``: ``/etc/resolv.conf``.
+    :param add_hosts: into ``/etc/hosts``, name and address (``host-gateway``: this host's).
+    :param dns: into ``/etc/resolv.conf``, as ``dns_search`` and ``dns_options``.
     :param log_driver: ``cri``, ``none``, empty: as configured; ``log_size``: bytes of a log file before the next is begun,
         0: never; ``log_files``: how many are kept; -1: as configured.
     :param stop_signal: number, 0: the image's; ``stop_timeout``: seconds until SIGKILL, -1: as configured.
+    :param networks: the first gives it the way out; none with ``network="bridge"``: the default one.
+    :param ports: published ones; ``publish_all``: besides, every port that the image or ``expose`` (``8080/tcp``) names, on a
+        free port of the host.
+    :param no_hosts: the image's own ``/etc/hosts`` is left alone.
     :param cidfile: its id is written there, and no file may be; ``pidfile``: its process's number, at each start.
     """
 
@@ -138,6 +172,11 @@ class ContainerOptions(Record):
     cidfile: str = ""
     pidfile: str = ""
     named_devices: tuple[str, ...] = ()
+    networks: tuple[NetworkOption, ...] = ()
+    ports: tuple[PublishedPort, ...] = ()
+    publish_all: bool = False
+    expose: tuple[str, ...] = ()
+    no_hosts: bool = False
 
 
 def to_json(options: ContainerOptions) -> dict[str, object]:
@@ -146,8 +185,8 @@ def to_json(options: ContainerOptions) -> dict[str, object]:
     return {name: value for name, value in zip(options._fields, options) if value != defaults[name]}
 
 
-_RECORDS: Mapping[str, type[MountOption] | type[Ulimit] | type[Device]] = {
-    "mounts": MountOption, "ulimits": Ulimit, "devices": Device}
+_RECORDS: Mapping[str, type[MountOption] | type[Ulimit] | type[Device] | type[NetworkOption] | type[PublishedPort]] = {
+    "mounts": MountOption, "ulimits": Ulimit, "devices": Device, "networks": NetworkOption, "ports": PublishedPort}
 
 
 def _frozen(value: object) -> object:

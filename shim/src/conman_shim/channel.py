@@ -8,6 +8,9 @@ import os
 LARGEST = 192 * 1024
 """Bytes of the largest packet that is taken."""
 
+_RIGHTS = 253
+"""Most descriptors of one packet (unix(7), SCM_MAX_FD)."""
+
 
 class Channel:
     """This shim's end. Sending to a kernel that is gone is no error: its end is noticed when receiving."""
@@ -16,6 +19,8 @@ class Channel:
         self._socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, fd)
         os.set_inheritable(fd, False)
         self.open = True
+        self.held: list[int] = []
+        """Descriptors that the kernel gave, to be open for as long as this process lives; none goes through an exec."""
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -26,7 +31,7 @@ class Channel:
         :param wait: block until there is one. Else call it only when the channel is readable.
         """
         try:
-            packet = self._socket.recv(LARGEST, 0 if wait else _socket.MSG_DONTWAIT)
+            packet = self._with_descriptors() if wait else self._socket.recv(LARGEST, _socket.MSG_DONTWAIT)
         except BlockingIOError:
             return b"", []
         except OSError:
@@ -36,6 +41,13 @@ class Channel:
             return None
         name, *records = packet.split(b"\0")
         return name, [r for r in records if r]
+
+    def _with_descriptors(self) -> bytes:
+        packet, ancillary, _, _ = self._socket.recvmsg(LARGEST, _socket.CMSG_SPACE(4 * _RIGHTS), _socket.MSG_CMSG_CLOEXEC)
+        for level, kind, data in ancillary:
+            if (level, kind) == (_socket.SOL_SOCKET, _socket.SCM_RIGHTS):
+                self.held.extend(memoryview(data[:len(data) // 4 * 4]).cast("i").tolist())
+        return packet
 
     def send(self, name: bytes, **records: bytes | int) -> None:
         """Say something to the kernel."""

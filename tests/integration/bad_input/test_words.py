@@ -52,7 +52,7 @@ def test_unknown_verbs_options_and_containers(refused, words: tuple[str, ...], c
     ("--cap-add", "NONSENSE"), ("--cap-drop", "NONSENSE"), ("--security-opt", "seccomp=/does/not/exist"),
     ("--security-opt", "nonsense"), ("--ulimit", "nofile"), ("--ulimit", "nonsense=1"), ("--ulimit", "nofile=5:1"),
     ("--sysctl", "x"), ("--sysctl", "kernel.panic=1"), ("--device", "/dev/does-not-exist"), ("--shm-size", "big"),
-    ("--stop-signal", "NONSENSE"), ("--stop-timeout", "x"), ("--network", "bridge"), ("--network", "container:nobody"),
+    ("--stop-signal", "NONSENSE"), ("--stop-timeout", "x"), ("--network", "no-such-network"), ("--network", "container:nobody"),
     ("--pid", "nonsense"), ("--ipc", "nonsense"), ("--uts", "nonsense"), ("--add-host", "x"), ("--dns", "nonsense"),
     ("--log-driver", "nonsense"), ("--pull", "nonsense"), ("--platform", "nonsense/nonsense/x/y"), ("--hostname", "bad host/name"),
     ("--label-file", "/does/not/exist"), ("--detach-keys", "nonsense"),

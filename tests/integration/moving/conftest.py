@@ -52,7 +52,7 @@ class Desk:
         self.folder, self.registry = folder, registry
         (folder / "conman.toml").write_text("")
         self.conman = Conman(root=str(folder / "store/root"), run_root=str(folder / "store/run"),
-                             config=str(folder / "conman.toml"), environ={}, log=logging.getLogger("moving"))
+                             config=str(folder / "conman.toml"), environ={"CONMAN_CONTAINERS_NETWORK": "none"}, log=logging.getLogger("moving"))
         self._count = 0
 
     def somewhere(self, kind: str, name: str = "") -> str:

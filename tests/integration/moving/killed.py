@@ -26,7 +26,7 @@ def main() -> None:
             if count == limit:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    with Conman(root=f"{store}/root", run_root=f"{store}/run", environ={}) as conman:
+    with Conman(root=f"{store}/root", run_root=f"{store}/run", environ={"CONMAN_CONTAINERS_NETWORK": "none"}) as conman:
         sys.addaudithook(watch)
         if verb == "save":
             conman.images.save(["registry.example/a:1", "registry.example/b:1"], place)

@@ -40,7 +40,7 @@ def limits(total: int) -> Iterator[int]:
 def store(place: Path) -> Iterator[Path]:
     """A store with two images that share a layer."""
     made = place / "killed"
-    with Conman(root=f"{made}/root", run_root=f"{made}/run", environ={}) as conman:
+    with Conman(root=f"{made}/root", run_root=f"{made}/run", environ={"CONMAN_CONTAINERS_NETWORK": "none"}) as conman:
         for name, one in (("a", A), ("b", B)):
             images.write_layout(one, f"{place}/{name}", tag=f"registry.example/{name}:1")
             conman.images.load(f"{place}/{name}")
@@ -65,7 +65,7 @@ def test_save(place: Path, store: Path, kind: str) -> None:
             killed = run(store, "save", f"{kind}:{where}", limit) is None
             assert killed or before
             if where.is_file() or before or (where / "index.json").exists():
-                with Conman(root=f"{place}/probe/root", run_root=f"{place}/probe/run", environ={}) as probe:
+                with Conman(root=f"{place}/probe/root", run_root=f"{place}/probe/run", environ={"CONMAN_CONTAINERS_NETWORK": "none"}) as probe:
                     loaded = probe.images.load(f"{kind}:{where}")
                 assert [one.names for one in loaded] == [("registry.example/a:1",), ("registry.example/b:1",)], "whole, or not there"
             if before:
@@ -80,7 +80,7 @@ def test_save(place: Path, store: Path, kind: str) -> None:
 
 
 def test_load(place: Path, store: Path) -> None:
-    with Conman(root=f"{store}/root", run_root=f"{store}/run", environ={}) as conman:
+    with Conman(root=f"{store}/root", run_root=f"{store}/run", environ={"CONMAN_CONTAINERS_NETWORK": "none"}) as conman:
         conman.images.save(["registry.example/a:1", "registry.example/b:1"], f"docker-archive:{place}/load.tar")
     total = run(place / "count", "load", f"{place}/load.tar", 0)
     assert total is not None and total > 10
@@ -88,7 +88,7 @@ def test_load(place: Path, store: Path) -> None:
         new = place / "new"
         # Two loads need not take equally many steps (who writes the list of plugins): the last ones may come to their end.
         assert run(new, "load", f"{place}/load.tar", limit) is None or limit > total - 3
-        with Conman(root=f"{new}/root", run_root=f"{new}/run", environ={}) as conman:
+        with Conman(root=f"{new}/root", run_root=f"{new}/run", environ={"CONMAN_CONTAINERS_NETWORK": "none"}) as conman:
             conman.images.load(f"{place}/load.tar")
             report = conman.system.check()
             assert not report.findings, report.findings

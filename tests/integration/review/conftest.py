@@ -23,7 +23,7 @@ exec runc "$@"
 @pytest.fixture
 def store(scratch: Path, box: str) -> Iterator[Conman]:
     """A library user's store; what is left in it is removed."""
-    with Conman(root=str(scratch / "root"), run_root=str(scratch / "run"), environ={}) as conman:
+    with Conman(root=str(scratch / "root"), run_root=str(scratch / "run"), environ={"CONMAN_CONTAINERS_NETWORK": "none"}) as conman:
         conman.images.pull(box)
         yield conman
         for container in conman.containers.list(all=True):
@@ -60,5 +60,5 @@ def gate(scratch: Path) -> Gate:
 @pytest.fixture
 def gated(scratch: Path, store: Conman, gate: Gate) -> Iterator[Conman]:
     """The same store with the gated runtime."""
-    with Conman(root=str(scratch / "root"), run_root=str(scratch / "run"), config=str(gate.config), environ={}) as conman:
+    with Conman(root=str(scratch / "root"), run_root=str(scratch / "run"), config=str(gate.config), environ={"CONMAN_CONTAINERS_NETWORK": "none"}) as conman:
         yield conman

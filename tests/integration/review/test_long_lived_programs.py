@@ -81,7 +81,7 @@ def test_one_that_cannot_be_settled_holds_up_no_other(store: Conman) -> None:
     root = Path(store.layout.container_run(container.id)) / "rootfs"
     unmount(str(root))
     (root / "strange").touch()
-    with Conman(root=store.layout.root, run_root=store.layout.run_root, environ={}) as another:
+    with Conman(root=store.layout.root, run_root=store.layout.run_root, environ={"CONMAN_CONTAINERS_NETWORK": "none"}) as another:
         assert [c.id for c in another.containers.list(all=True)] == [container.id]
         other = made(another, "true")
         other.start()
@@ -188,5 +188,5 @@ def test_an_exit_file_that_a_power_cut_left_empty_keeps_nothing(store: Conman) -
     container.start()
     kill_beside(container)
     Path(store.layout.container(container.id), "exit").write_bytes(b"")
-    with Conman(root=store.layout.root, run_root=store.layout.run_root, environ={}) as another:
+    with Conman(root=store.layout.root, run_root=store.layout.run_root, environ={"CONMAN_CONTAINERS_NETWORK": "none"}) as another:
         assert another.containers.list(all=True) == []

@@ -12,7 +12,7 @@ _PROGRAM = """
 import os, sys
 os.umask(0)
 from conman_kernel import Conman, ContainerOptions
-with Conman(root=sys.argv[1], run_root=sys.argv[2], environ={}) as conman:
+with Conman(root=sys.argv[1], run_root=sys.argv[2], environ={"CONMAN_CONTAINERS_NETWORK": "none"}) as conman:
     image = conman.images.pull(sys.argv[3])
     container = conman.containers.create(image, ContainerOptions(command=("sleep", "1000"), env=(("SECRET", "x"),)))
     container.start()
@@ -47,6 +47,6 @@ def test_a_store_in_a_folder_that_others_may_enter(scratch: Path, box: str) -> N
     finally:
         from conman_kernel import Conman
 
-        with Conman(root=str(root), run_root=str(run), environ={}) as conman:
+        with Conman(root=str(root), run_root=str(run), environ={"CONMAN_CONTAINERS_NETWORK": "none"}) as conman:
             conman.containers.get(done.stdout.strip()).remove(force=True, timeout=0)
     assert os.listdir(run / "containers") == []

@@ -32,7 +32,8 @@ class Host:
         self.folder, self.program = folder, program
         self.root, self.run_root = str(folder / "root"), str(folder / "run")
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("CONMAN_", "PYTHON"))}
-        self.environ = {**kept, "CONMAN_ROOT": self.root, "CONMAN_RUN_ROOT": self.run_root, "XDG_CONFIG_HOME": str(folder / "config")}
+        self.environ = {**kept, "CONMAN_ROOT": self.root, "CONMAN_RUN_ROOT": self.run_root, "XDG_CONFIG_HOME": str(folder / "config"),
+                        "CONMAN_CONTAINERS_NETWORK": "none"}
         self.configure("")
 
     def configure(self, text: str) -> None:

@@ -35,6 +35,7 @@ def conman(store: tuple[str, ...]) -> Command:
 
     def run(*words: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("CONMAN_", "_CONMAN"))}
+        kept["CONMAN_CONTAINERS_NETWORK"] = "none"
         return subprocess.run([sys.executable, "-c", CODE, *store, *words], input=stdin, capture_output=True, text=True,
                               timeout=60, env={**kept, **environment})
 

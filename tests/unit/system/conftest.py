@@ -77,7 +77,7 @@ class Store(Conman):
     """A ``Conman`` whose images come from a :class:`Shelf`."""
 
     def __init__(self, folder: Path, driver: str, shelf: Shelf, **overrides: object) -> None:
-        super().__init__(root=str(folder / "root"), run_root=str(folder / "run"), environ={},
+        super().__init__(root=str(folder / "root"), run_root=str(folder / "run"), environ={"CONMAN_CONTAINERS_NETWORK": "none"},
                          overrides={"storage.driver": driver, "runtime.name": "runc-runtime", **overrides})
         self.driver_name = driver
         self.shelf = shelf

@@ -159,7 +159,7 @@ class Model:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_nothing_ever_breaks_another(store, scratch, seed):
-    plain = Conman(root=store.layout.root, run_root=store.layout.run_root, environ={},
+    plain = Conman(root=store.layout.root, run_root=store.layout.run_root, environ={"CONMAN_CONTAINERS_NETWORK": "none"},
                    overrides={"storage.driver": store.driver_name, "runtime.name": "runc-runtime"})
     try:
         every_step(store, Model(store, plain.images, scratch / "archives", seed))
