@@ -29,7 +29,7 @@ _MOVE_MOUNT, _FSOPEN, _FSCONFIG, _FSMOUNT = 429, 430, 431, 432  # of every archi
 _SET_FLAG, _SET_STRING, _CREATE = 0, 1, 6
 _AT_FDCWD, _EMPTY_PATH = -100, 4
 _SETTING = 256  # bytes of one value that fsconfig(2) takes, its last one zero
-_CLONE_FS = 0x200
+_CLONE_FS, _CLONE_NEWNS = 0x200, 0x20000
 _MAX_STACK = 500  # OVL_MAX_STACK
 _ATTRIBUTES = {1: 1, 2: 2, 4: 4, 8: 8, 1024: 0x10}  # MS_* -> MOUNT_ATTR_*
 
@@ -87,6 +87,27 @@ def unmount(path: str) -> None:
             return
         if number:
             raise _refused(number, f"cannot unmount {path}")
+
+
+def make_read_only(path: str) -> None:
+    """Let nothing be written through the mount at ``path``, whoever else may write its file system.
+
+    :raises Unavailable: the kernel refuses.
+    """
+    _call_mount("", path, "", _REMOUNT | _BIND | _RDONLY, "")
+
+
+def private_namespace() -> None:
+    """Give the calling thread a mount namespace of its own, in which it mounts what nobody else sees. For a worker's main thread:
+    a library must not do that to its caller.
+
+    :raises Unavailable: the kernel refuses.
+    """
+    import ctypes
+
+    if _libc().unshare(_CLONE_NEWNS):
+        raise _refused(ctypes.get_errno(), "cannot make a mount namespace")
+    _call_mount("", "/", "", _REC | _PROPAGATION["private"], "")
 
 
 def split_options(options: Iterable[str]) -> tuple[int, int, list[str]]:

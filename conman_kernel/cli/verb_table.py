@@ -12,6 +12,7 @@ VERBS: Mapping[str, str] = {
     "commit": "commit:VERB",
     "completion": "completion:VERB",
     "copy": "copy:VERB",
+    "cp": "cp:VERB",
     "create": "create:VERB",
     "diff": "diff:VERB",
     "doctor": "doctor:VERB",
@@ -55,6 +56,7 @@ NOUNS: Mapping[str, Mapping[str, str]] = {
     "container": {
         "attach": "attach:VERB",
         "commit": "commit:VERB",
+        "cp": "cp:VERB",
         "create": "create:VERB",
         "diff": "diff:OF_CONTAINER",
         "exec": "exec:VERB",

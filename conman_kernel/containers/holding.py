@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import IO, TYPE_CHECKING, Sequence
 
 from ..cancel import Cancel
@@ -11,7 +12,8 @@ from .telling import tell
 
 if TYPE_CHECKING:
     from ..oci.recipe import Format
-    from ..worker.jobs import Change, PackResult
+    from ..worker.jobs import Change, Copied, PackResult
+    from .container import Container
     from .instance import MountPoint
     from .writable import NewImage
 
@@ -89,6 +91,52 @@ class Holding(Described):
         return instance.commit(
             self._context, self._row, name, author=author, message=message, changes=changes, pause=pause, format=format,
             include_volumes=include_volumes, squash=squash, cancel=cancel or Cancel())
+
+    def copy_in(self, source: str | os.PathLike[str] | int | IO[bytes], path: str, *, archive: bool = True,
+                follow_link: bool = True, overwrite: bool = False, cancel: Cancel | None = None) -> Copied:
+        """Copy a file or folder of the host into it, or unpack an archive there, by the rules of ``docker cp``: whether it runs
+        or not, into what is mounted in it as well. Links are those of the container, and never lead out of it.
+
+        :param source: a path on the host, ``/.`` at its end for what lies in the folder; or a tar, also one compressed with gzip
+            or zstd, as a descriptor or a file that has one.
+        :param path: from the container's root. A folder gets what is copied under its name; what is not there is made, in a
+            folder that is; a file is replaced.
+        :param archive: everything gets the container's main user and group; else it keeps its owners.
+        :param follow_link: where ``source`` is a link, what it leads to is copied, and else the link.
+        :param overwrite: a folder may take the place of what is none, and the other way round.
+        :returns: how many entries and bytes were copied, and how many were skipped: sockets.
+        :raises NotFound: the source is not there, or the folder that ``path`` lies in.
+        :raises InvalidInput: the two do not go together, or the archive is none.
+        :raises InvalidState: it is being removed.
+        :raises Unavailable: no space is left, or ``path`` is read-only. After an error, also :class:`.Cancelled`, nothing half
+            written is left: everything was staged beside its place, and gets there by rename. Where several things go into
+            folders that are there, some may be in their places already.
+        """
+        from .copying.transfer import Wishes, copy_in
+
+        return copy_in(self._context, self._row, source, path, Wishes(
+            archive=archive, follow_link=follow_link, overwrite=overwrite, cancel=cancel or Cancel()))
+
+    def copy_out(self, path: str, to: str | os.PathLike[str] | int | IO[bytes], *, follow_link: bool = True,
+                 overwrite: bool = False, cancel: Cancel | None = None) -> Copied:
+        """Copy a file or folder out of it. Parameters and errors as :meth:`copy_in`, the sides changed.
+
+        :param to: a path on the host, where everything becomes the caller's, and devices are skipped; or a descriptor or file
+            that gets a tar, with owners and devices as they are.
+        """
+        from .copying.transfer import Wishes, copy_out
+
+        return copy_out(self._context, self._row, path, to, Wishes(
+            archive=True, follow_link=follow_link, overwrite=overwrite, cancel=cancel or Cancel()))
+
+    def copy_to(self, path: str, other: Container, to: str, *, archive: bool = True, follow_link: bool = True,
+                overwrite: bool = False, cancel: Cancel | None = None) -> Copied:
+        """Copy a file or folder of it into another container, or to another place in itself. Parameters and errors as
+        :meth:`copy_in`."""
+        from .copying.transfer import Wishes, copy_across
+
+        return copy_across(self._context, self._row, path, other._row, to, Wishes(
+            archive=archive, follow_link=follow_link, overwrite=overwrite, cancel=cancel or Cancel()))
 
     def export(self, to: str | int | IO[bytes], *, cancel: Cancel | None = None) -> PackResult:
         """Write its root file system as a tar, without what is mounted inside while it runs.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from ..cancel import Cancel
 from ..errors import ConmanError, DeadlineExceeded
 from ..processes import alive, boot_id
@@ -20,6 +22,10 @@ def reconcile(context: Context) -> None:
     Containers that somebody is at work on (their owner or shim lives) are left alone. One that cannot be settled is
     reported to the log and does not hold up the others.
     """
+    if os.path.exists(context.layout.root + "/copies"):
+        from .copying.journal import clear_left
+
+        clear_left(context)
     with context.index.read() as connection:
         found = rows.active(connection)
     if not found:

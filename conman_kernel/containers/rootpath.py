@@ -1,8 +1,7 @@
 """Opening paths beneath a root file system that is not trusted: no link, however absolute, leads out of it.
 
-The walk goes component by component with O_NOFOLLOW, over descriptors, and follows links itself: absolute ones and
-``..`` start and end at the root, and nothing that a process in the container renames meanwhile can lead it elsewhere.
-It is openat2(2) with RESOLVE_IN_ROOT, which Python cannot call, without ctypes (whose import costs more than the walk).
+How the way is found, and why nothing that a process in the container renames meanwhile leads out of it, says
+:mod:`conman_kernel.worker.inroot`.
 """
 
 from __future__ import annotations
@@ -11,26 +10,11 @@ import errno
 import os
 import stat
 
-_MAX_LINKS = 40
-_FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+from ..worker.inroot import resolve
 
 
 def _parts(path: str) -> list[str]:
     return [part for part in path.split("/") if part and part != "."]
-
-
-def _step(fd: int, name: str, flags: int, mode: int) -> int:
-    return os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=fd)
-
-
-def _link_target(folder: int, name: str) -> str | None:
-    """Where a link points; None if ``name`` is no link.
-
-    :raises FileNotFoundError: there is nothing of that name.
-    """
-    if not stat.S_ISLNK(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
-        return None
-    return os.readlink(name, dir_fd=folder)
 
 
 def open_in_root(root_fd: int, path: str, flags: int, mode: int = 0) -> int:
@@ -42,41 +26,12 @@ def open_in_root(root_fd: int, path: str, flags: int, mode: int = 0) -> int:
     :returns: a new descriptor, the caller's to close.
     :raises OSError: as open(2); ELOOP after 40 links.
     """
-    stack = [os.open(".", _FOLDER, dir_fd=root_fd)]
-    todo = _parts(path)[::-1]
-    links = 0
-    try:
-        while todo:
-            name = todo.pop()
-            if name == "..":
-                if len(stack) > 1:
-                    os.close(stack.pop())
-                continue
-            last = not todo
-            if last and (flags & os.O_NOFOLLOW or (flags & os.O_CREAT and flags & os.O_EXCL)):
-                return _step(stack[-1], name, flags, mode)
-            try:
-                target = _link_target(stack[-1], name)
-            except FileNotFoundError:
-                if last and flags & os.O_CREAT:
-                    return _step(stack[-1], name, flags, mode)
-                raise
-            if target is not None:
-                links += 1
-                if links > _MAX_LINKS:
-                    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
-                if target.startswith("/"):
-                    while len(stack) > 1:
-                        os.close(stack.pop())
-                todo.extend(_parts(target)[::-1])
-                continue
-            if last:
-                return _step(stack[-1], name, flags, mode)
-            stack.append(_step(stack[-1], name, _FOLDER, 0))
-        return os.open(".", flags & ~os.O_CREAT | os.O_CLOEXEC, dir_fd=stack[-1])
-    finally:
-        for fd in stack:
-            os.close(fd)
+    new = bool(flags & os.O_CREAT)
+    exact = bool(flags & os.O_NOFOLLOW or (new and flags & os.O_EXCL))
+    with resolve(root_fd, os.fsencode(path), follow=not exact) as place:
+        if place.state is None and not new:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        return place.open(flags, mode)
 
 
 def mkdir_in_root(root_fd: int, path: str, *, mode: int = 0o755, uid: int = 0, gid: int = 0) -> None:

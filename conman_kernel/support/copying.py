@@ -197,20 +197,35 @@ def _set(target: int | str, name: str, value: bytes) -> None:
 
 
 def _copy_range(source: int, target: int, start: int, stop: int, cancel: Cancel) -> int:
-    """Copy bytes at the same offsets; returns where it ended, which is ``stop`` unless the source is shorter."""
-    at = start
+    """Copy bytes at the same offsets, within the kernel where it can; returns where it ended, which is ``stop`` unless the source
+    is shorter."""
+    at, ways = start, [_ranged, _sent, _written]
     while at < stop:
         cancel.check()
         try:
-            count = os.copy_file_range(source, target, min(stop - at, _AT_ONCE), at, at)
+            count = ways[0](source, target, at, min(stop - at, _AT_ONCE))
         except OSError as error:
-            if error.errno not in _NO_CLONE:
+            if error.errno not in _NO_CLONE or len(ways) == 1:
                 raise
-            count = 0
-        if not count:
-            data = os.pread(source, min(stop - at, 1 << 20), at)
-            if not data:
-                return stop
-            count = os.pwrite(target, data, at)
-        at += count
+            del ways[0]  # from another file system, say
+            continue
+        if count:
+            at += count
+        elif len(ways) > 1:
+            del ways[0]  # some files of the kernel's own say so before their end
+        else:
+            return stop
     return at
+
+
+def _ranged(source: int, target: int, at: int, count: int) -> int:
+    return os.copy_file_range(source, target, count, at, at)
+
+
+def _sent(source: int, target: int, at: int, count: int) -> int:
+    os.lseek(target, at, os.SEEK_SET)
+    return os.sendfile(target, source, at, count)
+
+
+def _written(source: int, target: int, at: int, count: int) -> int:
+    return os.pwrite(target, os.pread(source, min(count, 1 << 20), at), at)

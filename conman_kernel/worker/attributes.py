@@ -24,10 +24,13 @@ def inside(folder: int, base: bytes) -> bytes:
     return b"/proc/self/fd/%d/%b" % (folder, base)
 
 
-def read(target: int | bytes) -> Mapping[bytes, bytes]:
-    """What is to be kept, by raw name; a symlink is not followed. What vanishes meanwhile is not there."""
+def read(target: int | bytes, *, follow: bool = False) -> Mapping[bytes, bytes]:
+    """What is to be kept, by raw name. What vanishes meanwhile is not there.
+
+    :param follow: follow a link at the end of a path: one of ``/proc/self/fd``, which leads to the very thing that is open.
+    """
     try:
-        names = os.listxattr(target) if isinstance(target, int) else os.listxattr(target, follow_symlinks=False)
+        names = os.listxattr(target) if isinstance(target, int) else os.listxattr(target, follow_symlinks=follow)
     except OSError as error:
         if error.errno not in _ABSENT:
             raise
@@ -37,15 +40,15 @@ def read(target: int | bytes) -> Mapping[bytes, bytes]:
     found = {}
     for name in names:
         raw = os.fsencode(name)
-        value = None if raw.startswith(_LEFT_OUT) else _value(target, raw)
+        value = None if raw.startswith(_LEFT_OUT) else _value(target, raw, follow=follow)
         if value is not None:
             found[raw] = value
     return found
 
 
-def _value(target: int | bytes, name: bytes) -> bytes | None:
+def _value(target: int | bytes, name: bytes, *, follow: bool = False) -> bytes | None:
     try:
-        return os.getxattr(target, name) if isinstance(target, int) else os.getxattr(target, name, follow_symlinks=False)
+        return os.getxattr(target, name) if isinstance(target, int) else os.getxattr(target, name, follow_symlinks=follow)
     except OSError as error:
         if error.errno not in _ABSENT:
             raise

@@ -48,6 +48,7 @@ class Beneath:
     :param replaceable: asked about the canonical path of something that is no folder where one is needed: True lets an
         undescribed folder take its place, as it would lie over a lower layer's entry.
 
+    :ivar implied: canonical paths of folders that were made because something lies in them; None where nobody asks.
     :ivar times: canonical path of each folder that was opened or made -> the mtime it is to end with, in nanoseconds.
     """
 
@@ -56,6 +57,7 @@ class Beneath:
         state = os.fstat(fd)
         self.root = Folder(fd, b"", bool(state.st_mode & stat.S_ISGID))
         self.times: dict[bytes, int] = {b"": state.st_mtime_ns}
+        self.implied: set[bytes] | None = None
         self._alone = alone
         self._depth = depth
         self._replaceable = replaceable
@@ -170,8 +172,10 @@ class Beneath:
         os.mkdir(part, 0o755, dir_fd=here.fd)
         if here.setgid:
             os.chown(part, 0, 0, dir_fd=here.fd, follow_symlinks=False)
-            os.chmod(part, 0o755, dir_fd=here.fd)
+            change_mode(here.fd, part, 0o755)
         self.times[path] = 0
+        if self.implied is not None:
+            self.implied.add(path)
         return self._opened(here, part, path)
 
     def _opened(self, here: Folder, part: bytes, path: bytes) -> Folder:
@@ -200,3 +204,12 @@ class Beneath:
             raise Refused(f"{show(path)} goes through too many symlinks")
         target = os.readlink(part, dir_fd=here.fd)
         return self._walk(self.root if target.startswith(b"/") else here, target.split(b"/"), make, links)
+
+
+def change_mode(folder: int, name: bytes, mode: int) -> None:
+    """chmod(2) of an entry that may have become a link meanwhile, which chmod(2) would follow."""
+    at = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        os.chmod(b"/proc/self/fd/%d" % at, mode)
+    finally:
+        os.close(at)

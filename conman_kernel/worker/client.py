@@ -13,6 +13,8 @@ from .jobs import (
     CarryRequest,
     Change,
     ChangesRequest,
+    Copied,
+    CpRequest,
     InflateRequest,
     InflateResult,
     PackRequest,
@@ -20,6 +22,7 @@ from .jobs import (
     RepackRequest,
     UnpackRequest,
     UnpackResult,
+    ViewRequest,
 )
 
 if TYPE_CHECKING:
@@ -32,11 +35,12 @@ class Worker:
     :param python: the interpreter that runs the worker; by default the caller's own.
     """
 
-    __slots__ = ("_keeps", "_process", "_python")
+    __slots__ = ("_keeps", "_process", "_python", "_shown")
 
     def __init__(self, python: str = "") -> None:
         self._python = python or sys.executable
         self._keeps = False
+        self._shown = -1
         self._process: WorkerProcess | None = None
 
     @contextmanager
@@ -151,15 +155,58 @@ class Worker:
             digest=str(answer["digest"]), size=_int(answer["size"]), diff_id=str(answer["diff_id"]),
             tar_size=_int(answer["tar_size"]), entries=0, skipped=0)
 
+    def cp(self, request: CpRequest) -> Copied:
+        """Copy files and folders between two roots, or between one and an archive.
+
+        :raises NotFound: the source, or the folder that the target lies in, is not there.
+        :raises InvalidInput: the two do not go together, see :mod:`.copying.places`; or an archive that is none.
+        :raises Unavailable: no space, a read-only file system, an I/O error.
+        :raises Cancelled, DeadlineExceeded: by ``request.cancel``. After any error nothing that is half written is left, but
+            where the worker itself was killed: then :func:`.copying.staging.clear` does it.
+        """
+        job: dict[str, object] = {"job": "cp", "token": request.token, "owner": request.owner, "follow": request.follow,
+                                  "overwrite": request.overwrite, "devices": request.devices}
+        fds: dict[str, int] = {}
+        for name, side in (("source", request.source), ("target", request.target)):
+            if side is not None:
+                fds[f"{name}_root"] = side.root_fd
+                job.update({f"{name}_path": side.path, f"{name}_shown": side.shown, f"{name}_where": side.where,
+                            f"{name}_hidden": side.hidden})
+        if request.stream_fd >= 0:
+            fds["stream"] = request.stream_fd
+        answer = self._run(job, fds, request.cancel, None, patient=True)
+        return Copied(_int(answer["entries"]), _int(answer["size"]), _int(answer["skipped"]))
+
+    def show(self, request: ViewRequest) -> int:
+        """Within :meth:`kept`: show a container that does not run, until :meth:`hide` or the end of the block.
+
+        :returns: a descriptor of its root folder, the caller's to close.
+        :raises Unavailable: it cannot be mounted.
+        """
+        job: dict[str, object] = {"job": "view", "over": request.over, "mounts": request.mounts, "read_only": request.read_only,
+                                  "inner": [inner._asdict() for inner in request.inner]}
+        self._shown = _int(self._run(job, {}, request.cancel, None)["root"])
+        assert self._process is not None
+        return os.open(f"/proc/{self._process.pid}/fd/{self._shown}", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def hide(self, over: str) -> None:
+        """Take down what :meth:`show` has made, where its process still is; the caller has closed the descriptor.
+
+        :param over: as in the request. :raises Unavailable: it cannot be unmounted.
+        """
+        if self._process is not None and self._process.alive:
+            self._run({"job": "view", "over": over, "root": self._shown}, {}, Cancel(), None)
+
     def _run(self, job: Mapping[str, object], fds: Mapping[str, int], cancel: Cancel,
-             progress: Callable[[int], None] | None) -> dict[str, object]:
-        """Have a job done; ``fds`` are descriptors by the name under which the job finds its own in the worker."""
+             progress: Callable[[int], None] | None, *, patient: bool = False) -> dict[str, object]:
+        """Have a job done; ``fds`` are descriptors by the name under which the job finds its own in the worker. ``patient``: one
+        that is cancelled gets the time to tidy up."""
         cancel.check()
         process, self._process = self._process, None
         if process is None or not process.alive:
             process = self._start()
         try:
-            return process.do(job, fds, cancel, progress)
+            return process.do(job, fds, cancel, progress, patient=patient)
         finally:
             if self._keeps and process.alive:
                 self._process = process

@@ -28,6 +28,10 @@ class Failed(Exception):
         self.hint = hint
 
 
+class Absent(Exception):
+    """Something that was named does not exist: ``NotFound`` at the caller."""
+
+
 class NeedsParent(Exception):
     """The layer cannot be unpacked alone; the message says which entry and why."""
 

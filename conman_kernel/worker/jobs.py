@@ -6,7 +6,7 @@ from typing import Callable
 
 from ..cancel import Cancel
 from ..record import Record
-from ..slots.storage import Whiteouts
+from ..slots.storage import Mount, Whiteouts
 
 
 class Limits(Record):
@@ -186,3 +186,78 @@ class RepackRequest(Record):
     compression: str = "gzip"
     limits: Limits = Limits()
     progress: Callable[[int], None] | None = None
+
+
+class CpSide(Record):
+    """One side of a copy.
+
+    :param root_fd: descriptor of the root folder (O_PATH does), where paths and links start.
+    :param path: the path from there, in the file system's encoding. ``/.`` at its end means what lies in the folder.
+    :param shown: what it is called in messages. :param where: ``the host`` or ``container NAME``.
+    :param hidden: ``st_dev`` of file systems that are not gone into from above: the kernel's own.
+    """
+
+    root_fd: int
+    path: str
+    shown: str
+    where: str
+    hidden: tuple[int, ...] = ()
+
+
+class CpRequest(Record):
+    """Copy from one side to the other, by the rules of ``docker cp``.
+
+    :param source: None: an archive is read from ``stream_fd``. :param target: None: one is written to it.
+    :param token: names the folder in which copies are staged; see :mod:`.copying.staging`.
+    :param owner: user and group that everything gets; None: what it has.
+    :param follow: a link that the source's path ends in is followed. :param overwrite: see :mod:`.copying.publish`.
+    :param devices: device nodes are copied.
+    :param cancel: asks the worker to stop, which then takes back what it has staged.
+    """
+
+    source: CpSide | None
+    target: CpSide | None
+    token: str
+    cancel: Cancel
+    stream_fd: int = -1
+    owner: tuple[int, int] | None = None
+    follow: bool = True
+    overwrite: bool = False
+    devices: bool = True
+
+
+class Copied(Record):
+    """What was copied.
+
+    :param entries: files, folders and everything else. :param size: bytes of the files; of an archive that was read, its own.
+    :param skipped: sockets, and devices where they are not wanted.
+    """
+
+    entries: int
+    size: int
+    skipped: int
+
+
+class InnerMount(Record):
+    """What a container has in it. ``type``: ``bind`` or ``tmpfs``; ``make``: a target that is not there is made."""
+
+    type: str
+    source: str
+    target: str
+    options: tuple[str, ...]
+    make: bool
+
+
+class ViewRequest(Record):
+    """Show a container that does not run.
+
+    :param over: a folder that is covered for the worker alone.
+    :param mounts: of the root file system. :param inner: what is mounted in it, parents first.
+    :param read_only: nothing is written to the root file system itself.
+    """
+
+    over: str
+    mounts: tuple[Mount, ...]
+    inner: tuple[InnerMount, ...]
+    read_only: bool
+    cancel: Cancel

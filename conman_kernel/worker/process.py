@@ -21,6 +21,7 @@ _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__
 _PROGRAM = ("import sys; sys.path[:0] = [sys.argv.pop()]; sys.path += [p for p in sys.argv.pop().split(':') if p]; "
             "from conman_kernel.worker.program import main; main()")
 _STDERR_KEPT = 8192
+_PATIENCE = 10
 
 
 class WorkerProcess:
@@ -50,11 +51,17 @@ class WorkerProcess:
         self.alive = True
         trace("exec", f"{self._process.pid}: worker")
 
-    def do(self, job: Mapping[str, object], fds: Mapping[str, int], cancel: Cancel,
-           progress: Callable[[int], None] | None) -> dict[str, object]:
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def do(self, job: Mapping[str, object], fds: Mapping[str, int], cancel: Cancel, progress: Callable[[int], None] | None, *,
+           patient: bool = False) -> dict[str, object]:
         """Have one job done.
 
         :param fds: descriptors by the job's name for them; the caller's stay open.
+        :param patient: where the token fires, the worker has some seconds to stop by itself and tidy up.
         :returns: the result. The process is :attr:`alive` where it can do another one.
         :raises ConmanError: as the worker says; where it died without a word, :class:`~conman_kernel.errors.Unavailable`.
         :raises Cancelled, DeadlineExceeded: by ``cancel``. After any error the process is dead.
@@ -66,6 +73,8 @@ class WorkerProcess:
             self.alive = answer.get("stays") is True
             status = 0 if self.alive else self._process.wait()
         except BaseException:
+            if patient:
+                self._stop()
             self._process.kill()
             self.alive = False
             raise
@@ -80,6 +89,23 @@ class WorkerProcess:
             raise _typed(error)
         raise errors.Unavailable(f"the worker died in job {job['job']!r} with status {status}: "
                                  f"{complaint.strip() or 'it said nothing'}")
+
+    def _stop(self) -> None:
+        """Let it see that nobody wants its answer any more, and wait until it has ended, but not for ever."""
+        import select
+        import socket
+
+        try:
+            self._socket.shutdown(socket.SHUT_WR)
+            with_pid = os.pidfd_open(self._process.pid)
+        except OSError:
+            return  # it is gone
+        try:
+            poll = select.poll()
+            poll.register(with_pid, select.POLLIN)
+            poll.poll(_PATIENCE * 1000)
+        finally:
+            os.close(with_pid)
 
     def close(self) -> None:
         """End the process. May be called twice; the second time does nothing."""

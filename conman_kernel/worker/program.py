@@ -3,54 +3,86 @@
 from __future__ import annotations
 
 import _socket
+import _thread
 import json
 import os
 import time
 from array import array
 from typing import Callable, Mapping
 
-from .failure import Failed, NeedsParent, Refused, Unsuited, explain
+from .failure import Absent, Failed, NeedsParent, Refused, Unsuited, explain
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from ..cancel import Cancel
+    from .copying.job import CopyJob
     from .tree import Trees
 
 _PROGRESS_EVERY = 0.1
 _HEAD = 8
 _MAX_FDS = 16
+_PATIENCE = 2.0
+
+
+class _Copying:
+    """The job that tidies up before the process ends, while there is one; ``done`` is locked as long."""
+
+    def __init__(self) -> None:
+        self.cancel: Cancel | None = None
+        self.job: CopyJob | None = None
+        self.done = _thread.allocate_lock()
+
+    def end(self) -> None:
+        """A copy lies where others see it: it is stopped and taken away. It stops by itself, but where it waits for a pipe."""
+        cancel, job = self.cancel, self.job
+        if cancel is not None and job is not None:
+            cancel.cancel()
+            if not self.done.acquire(timeout=_PATIENCE):
+                job.tidy()
 
 
 def main() -> None:
     """Do jobs until the caller is gone. After one that failed threads may still read or hash: then the process ends at once."""
     os.umask(0)
-    _watch_caller()
+    copying = _Copying()
+    _watch_caller(copying)
     caller = _socket.socket(fileno=0)
     stays = True
     while stays and (job := _next(caller)) is not None:
-        answer, stays = _do(job)
+        answer, stays = _do(job, copying)
         _answer({**answer, "stays": stays})
     os._exit(0)
 
 
-def _do(job: dict[str, object]) -> tuple[dict[str, object], bool]:
+def _do(job: dict[str, object], copying: _Copying) -> tuple[dict[str, object], bool]:
     """The answer to a job, and whether this process can take another one."""
-    name = str(job["job"])
     own = [_int(job[fd]) for fd in _names(job)]
-    try:
-        result = _JOBS[name](job)
+    answer, stays = _done(job, copying)
+    if stays:
         for fd in own:
             os.close(fd)
+    return answer, stays
+
+
+def _done(job: dict[str, object], copying: _Copying) -> tuple[dict[str, object], bool]:
+    name = str(job["job"])
+    # A container that does not run is shown by a process that goes on to do so, whatever becomes of the copy.
+    stays = name == "cp" and "stream" not in job
+    try:
+        result = _cp(job, copying) if name == "cp" else _JOBS[name](job)
         return {"result": result}, not result.get("needs_parent")
     except Refused as error:
-        return _error("InvalidInput", str(error), error.hint), False
+        return _error("InvalidInput", str(error), error.hint), stays
+    except Absent as error:
+        return _error("NotFound", str(error), ""), stays
     except Unsuited as error:
-        return _error("InvalidState", str(error), "compare the mounted trees instead"), False
+        return _error("InvalidState", str(error), "compare the mounted trees instead"), stays
     except Failed as error:
-        return _error("Unavailable", str(error), error.hint), False
+        return _error("Unavailable", str(error), error.hint), stays
     except OSError as error:
         problem = explain(error, f"doing a worker's job {name!r}")
-        return _error("Unavailable", str(problem), ""), False
+        return _error("Unavailable", str(problem), ""), stays
 
 
 def _next(caller: _socket.socket) -> dict[str, object] | None:
@@ -88,15 +120,15 @@ def _answer(message: dict[str, object]) -> None:
         data = data[os.write(1, data):]
 
 
-def _watch_caller() -> None:
+def _watch_caller(copying: _Copying) -> None:
     """End when the caller is gone: nobody would clear what is written from now on."""
-    import _thread
     import select
 
     def wait() -> None:
         poll = select.poll()
         poll.register(0, select.POLLRDHUP)
         poll.poll()
+        copying.end()
         os._exit(1)
 
     _thread.start_new_thread(wait, ())
@@ -187,6 +219,26 @@ def _allow_deep_trees() -> None:
         setrlimit(RLIMIT_NOFILE, (hard, hard))
 
 
+def _cp(job: Mapping[str, object], copying: _Copying) -> dict[str, object]:
+    from ..cancel import Cancel
+    from .copying.job import CopyJob
+
+    _allow_deep_trees()
+    with copying.done, Cancel() as cancel:
+        copying.job = copy = CopyJob(job, cancel)
+        copying.cancel = cancel
+        try:
+            return copy.run()
+        finally:
+            copying.cancel = None
+
+
+def _view(job: Mapping[str, object]) -> dict[str, object]:
+    from .copying import view
+
+    return view.hide(job) if "root" in job else view.show(job)
+
+
 def _inflate(job: Mapping[str, object]) -> dict[str, object]:
     from .source import Source
 
@@ -219,4 +271,5 @@ def _int(value: object) -> int:
 
 _JOBS: Mapping[str, Callable[[Mapping[str, object]], dict[str, object]]] = {
     "unpack": _unpack, "pack": _pack, "changes": _changes, "inflate": _inflate, "carry": _carry, "repack": _repack,
+    "view": _view,
 }

@@ -14,7 +14,7 @@ import stat
 
 from ..support.trees import remove_entry
 from .archive import BLOCK_DEVICE, CHARACTER, FIFO, FOLDER, LINK, REGULAR, SYMLINK, Archive, Entry
-from .beneath import Beneath, Folder
+from .beneath import Beneath, Folder, change_mode
 from .failure import NeedsParent, Refused, explain, show
 from .paths import Paths
 
@@ -34,13 +34,15 @@ class Unpacker:
     :param overlay: deletions are written as overlayfs has them, for a folder that shows this layer ``alone``.
     :param alone: see :class:`~.beneath.Beneath`.
     :param base: nothing lies below the layer: its whiteouts mean nothing.
+    :param plain: an archive of people and not a layer: names such as ``.wh.x`` and devices 0/0 are what they are.
     """
 
-    def __init__(self, fd: int, *, overlay: bool, alone: bool, base: bool, depth: int, path: int) -> None:
+    def __init__(self, fd: int, *, overlay: bool, alone: bool, base: bool, depth: int, path: int, plain: bool = False) -> None:
         self._tree = Beneath(fd, alone=alone, depth=depth, replaceable=self._is_from_below)
         self._overlay = overlay
         self._alone = alone
         self._base = base
+        self._plain = plain
         self._max_path = path
         self._written = None if overlay or base else Paths()
         self._touched = Paths()
@@ -76,13 +78,7 @@ class Unpacker:
                 self._root(entry)
                 return
             where, base = b"/".join(parts[:-1]), parts[-1]
-        if base.startswith(b".wh."):
-            self._special_name(where, base)
-            return
-        if b".wh..wh." in where:
-            return
-        if entry.kind == CHARACTER and not entry.major and not entry.minor:
-            self._whiteout(where, base)
+        if not self._plain and self._deletes(entry, where, base):
             return
         folder = self._tree.folder(where)
         assert folder is not None
@@ -96,6 +92,16 @@ class Unpacker:
             self._node(entry, folder, base)
         if self._written is not None:
             self._written.add(self._remember(folder.path) + base)
+
+    def _deletes(self, entry: Entry, where: bytes, base: bytes) -> bool:
+        """Do what an entry does that stands for a deletion; False where it is none."""
+        if base.startswith(b".wh."):
+            self._special_name(where, base)
+        elif b".wh..wh." not in where:
+            if entry.kind != CHARACTER or entry.major or entry.minor:
+                return False
+            self._whiteout(where, base)
+        return True
 
     def _remember(self, path: bytes) -> bytes:
         """Note that a folder and all above it hold something of this layer; returns the prefix of what it holds."""
@@ -168,7 +174,7 @@ class Unpacker:
         if merge or entry.uid != self._uid or entry.gid != self._gid or folder.setgid:
             os.chown(base, entry.uid, entry.gid, dir_fd=folder.fd, follow_symlinks=False)
         if merge or entry.mode & _SPECIAL_BITS or folder.setgid:
-            os.chmod(base, entry.mode, dir_fd=folder.fd)
+            os.fchmod(self._tree.reopen(path).fd, entry.mode)
         if merge or opaque or entry.xattrs or entry.mode & stat.S_ISGID:
             found = self._tree.reopen(path)
             found.setgid = bool(entry.mode & stat.S_ISGID)
@@ -235,7 +241,7 @@ class Unpacker:
         if entry.uid != self._uid or entry.gid != self._gid or folder.setgid:
             os.chown(base, entry.uid, entry.gid, dir_fd=folder.fd, follow_symlinks=False)
             if entry.kind != SYMLINK and entry.mode & _SPECIAL_BITS:
-                os.chmod(base, entry.mode, dir_fd=folder.fd)
+                change_mode(folder.fd, base, entry.mode)
         if entry.xattrs:
             self._xattrs(b"/proc/self/fd/%d/%b" % (folder.fd, base), entry)
         os.utime(base, ns=(entry.mtime, entry.mtime), dir_fd=folder.fd, follow_symlinks=False)
