@@ -122,6 +122,8 @@ PAGES = (
          (Entry(f"{K}.testing.kits.*"), Entry(f"{K}.testing.kits.storage.*"))),
     Page("kit-transport", "The transport kit", "Each test is a promise of [the slot](slot-transport.md).",
          (Entry(f"{K}.testing.kits.transport.*"),)),
+    Page("kit-network", "The network kit", "Each test is a promise of [the slot](slot-network.md).",
+         (Entry(f"{K}.testing.kits.network.*"),)),
 )
 
 COVERED = ("slots", "oci", "support", "testing")

@@ -59,10 +59,12 @@ class Offer(Record):
     :param options: name -> what checks its value: returns it as it is to be kept, or raises ValueError with what it must be.
     :param bridge: the interface is the network's own, made and removed with it. Otherwise it is one of the host's, and must be
         there.
+    :param one_each: at most one subnet of IPv4, and one of IPv6.
     """
 
     options: Mapping[str, Callable[[str], str]]
     bridge: bool = True
+    one_each: bool = False
 
 
 def plan(request: DefineRequest, offers: Mapping[str, Offer], host: Host, *, prefix: str = "conman") -> Network:
@@ -81,6 +83,9 @@ def plan(request: DefineRequest, offers: Mapping[str, Offer], host: Host, *, pre
     if wanted.subnets:
         subnets = tuple(_asked(subnet, wanted) for subnet in wanted.subnets)
         _apart(subnets, request, host, interface)
+        versions = [ip_network(subnet.subnet).version for subnet in subnets]
+        if offers[driver].one_each and len(set(versions)) < len(versions):
+            raise InvalidInput(f"network {wanted.name}: a {driver} has one subnet of IPv4 at most, and one of IPv6")
     else:
         subnets = tuple(_filled(subnet, wanted.internal) for subnet in _picked(request, host))
     return wanted._replace(driver=driver, subnets=subnets, interface=interface, options=options)

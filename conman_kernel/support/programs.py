@@ -53,11 +53,13 @@ class Running:
 
     __slots__ = ("_argv", "_errors", "_output", "pid")
 
-    def __init__(self, argv: Sequence[str], environ: Mapping[str, str], data: bytes = b"") -> None:
+    def __init__(self, argv: Sequence[str], environ: Mapping[str, str], data: bytes = b"", *, hold: int = -1) -> None:
         """Start it; waits for nothing.
 
         :param argv: the first is its path.
         :param data: its standard input.
+        :param hold: a descriptor that it, and what it starts, has open as number 3: with a flock(2) on it others see that it is
+            at work, also where this process is killed.
         :raises Unavailable: it cannot be run.
         """
         given = os.memfd_create("input", os.MFD_CLOEXEC)
@@ -67,6 +69,8 @@ class Running:
             pipes += os.pipe2(os.O_CLOEXEC)
             pipes += os.pipe2(os.O_CLOEXEC)
             actions = [(os.POSIX_SPAWN_DUP2, given, 0), (os.POSIX_SPAWN_DUP2, pipes[1], 1), (os.POSIX_SPAWN_DUP2, pipes[3], 2)]
+            if hold >= 0:
+                actions.append((os.POSIX_SPAWN_DUP2, hold, 3))
             self.pid = os.posix_spawn(argv[0], list(argv), environ, file_actions=actions, setsid=True,
                                       setsigdef=(signal.SIGPIPE,))
         except OSError as error:
@@ -122,10 +126,10 @@ class Running:
         return code
 
 
-def run(argv: Sequence[str], environ: Mapping[str, str], cancel: Cancel, data: bytes = b"") -> Ended:
+def run(argv: Sequence[str], environ: Mapping[str, str], cancel: Cancel, data: bytes = b"", *, hold: int = -1) -> Ended:
     """Start a program and wait for its end; see :class:`Running`."""
     cancel.check()
-    return Running(argv, environ, data).wait(cancel)
+    return Running(argv, environ, data, hold=hold).wait(cancel)
 
 
 def _write(fd: int, data: bytes) -> None:

@@ -20,11 +20,12 @@ from __future__ import annotations
 import pytest
 
 # Before the modules are imported: then a failed assertion shows the values that it compared.
-pytest.register_assert_rewrite(f"{__name__}.attach", f"{__name__}.runtime", f"{__name__}.storage", f"{__name__}.transport")
+pytest.register_assert_rewrite(*(f"{__name__}.{slot}" for slot in ("attach", "network", "runtime", "storage", "transport")))
 
 from .attach import AttachContract  # noqa: E402
+from .network import NetworkContract  # noqa: E402
 from .runtime import RuntimeContract  # noqa: E402
 from .storage import StorageContract  # noqa: E402
 from .transport import TransportContract  # noqa: E402
 
-__all__ = ["AttachContract", "RuntimeContract", "StorageContract", "TransportContract"]
+__all__ = ["AttachContract", "NetworkContract", "RuntimeContract", "StorageContract", "TransportContract"]

@@ -113,6 +113,14 @@ def test_what_is_another_ones(wanted: Network, words: str) -> None:
         made(wanted, (made(net("first")),))
 
 
+def test_one_subnet_of_each_kind_where_a_driver_has_no_more() -> None:
+    offers = {"bridge": Offer({}, one_each=True)}
+    both = net(subnets=(Subnet("10.1.0.0/24"), Subnet("fd00:1::/64")))
+    assert len(plan(DefineRequest(both, (), Cancel(5)), offers, HOST).subnets) == 2
+    with pytest.raises(InvalidInput, match="one subnet of IPv4 at most, and one of IPv6"):
+        plan(DefineRequest(net(subnets=(Subnet("10.1.0.0/24"), Subnet("10.2.0.0/24"))), (), Cancel(5)), offers, HOST)
+
+
 def test_the_nearest_name_is_told() -> None:
     for wanted, near in ((net(driver="brigde"), "bridge"), (net(options=(("isolat", "1"),)), "isolate")):
         with pytest.raises(InvalidInput) as caught:
