@@ -22,6 +22,8 @@ _PROCESS: tuple[Option, ...] = (
            "Run an init as pid 1 that passes signals on and reaps (catatonit, tini, docker-init or dumb-init)", FLAG),
     Option("--interactive", "Keep standard input open", FLAG, "-i"),
     Option("--tty", "Give the container a terminal", FLAG, "-t"),
+    Option("--restart", "Start it again when it ends by itself: no, on-failure[:COUNT], always or unless-stopped",
+           metavar="POLICY"),
     Option("--stop-signal", "Signal that stops the container", metavar="SIGNAL"),
     Option("--stop-timeout", "Seconds between the stop signal and SIGKILL", INTEGER, metavar="SECONDS"),
 )

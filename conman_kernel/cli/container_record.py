@@ -53,6 +53,10 @@ def _process(values: Values, changes: dict[str, object]) -> None:
         changes["entrypoint"] = entrypoint(values.text("entrypoint"))
     if values.given("env") or values.given("env-file"):
         changes["env"] = environment(values)
+    if values.given("restart"):
+        from ..containers.restart import parse_policy
+
+        changes["restart"], changes["restart_tries"] = parse_policy(values.text("restart"))
     if values.given("stop-signal"):
         from ..containers.parse import signal
 

@@ -149,6 +149,8 @@ def carry(context: Context, row: ContainerRow, session: SocketSession, streams: 
     """
     from ..slots.attach import Outcome
 
+    if not command and row.parsed_options().restart:
+        session.signals = lambda number: _final(context, row, number)
     try:
         end = context.attach().run(_request(row, session, streams, cancel, command))
         if end.outcome is Outcome.DETACHED:
@@ -160,6 +162,14 @@ def carry(context: Context, row: ContainerRow, session: SocketSession, streams: 
         raise
     finally:
         session.close()
+
+
+def _final(context: Context, row: ContainerRow, number: int) -> None:
+    """A person's signal that is to end the container ends it for good, whatever its restart policy."""
+    from .stop import is_final, note_stopped
+
+    if is_final(row, number):
+        note_stopped(context, row)
 
 
 def _request(row: ContainerRow, session: SocketSession, streams: Streams, cancel: Cancel,

@@ -76,7 +76,11 @@ def run_captured(context: Context, row: ContainerRow, *, stdin: Source, stdout: 
 
 
 def abandon(context: Context, started: Started) -> None:
-    """Kill a container whose caller wants no more of it, and clean up; ``--rm`` is honoured."""
+    """Kill a container whose caller wants no more of it, and clean up; ``--rm`` is honoured, and no policy starts it again."""
+    if started.row.parsed_options().restart:
+        from .stop import note_stopped
+
+        note_stopped(context, started.row)
     try:
         context.client_of(started.row).kill(started.row.id, signal.SIGKILL, Cancel(_KILL_SECONDS))
     except RuntimeFailed:

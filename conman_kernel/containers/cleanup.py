@@ -30,11 +30,13 @@ if TYPE_CHECKING:
     from .runtime_client import RuntimeClient
 
 
-def finish(context: Context, row: ContainerRow, cancel: Cancel) -> ContainerRow:
-    """Bring a container whose process has ended (or whose shim is lost) to ``exited``, or away where ``--rm`` says so.
+def finish(context: Context, row: ContainerRow, cancel: Cancel, *, again: bool = True) -> ContainerRow:
+    """Bring a container whose process has ended (or whose shim is lost) to ``exited``, away where ``--rm`` says so, or to
+    ``restarting`` where its policy does.
 
     The caller holds its lock and knows that no shim guards it any more, or that its exit file is written.
 
+    :param again: its policy may start it again; False where the caller has something else in mind.
     :returns: the row as it is now; its state is ``removing`` where it is gone.
     """
     from .execs.ending import end_with
@@ -52,12 +54,27 @@ def finish(context: Context, row: ContainerRow, cancel: Cancel) -> ContainerRow:
         return gone
     take_down(context, row, cancel)
     ran, row = _ran(row, over), over
+    row = row._replace(shim_pid=0, shim_start=0)
+    if again and not rebooted and row.state == "exited":
+        row = _again(context, row)
+    if row.state == "exited":
+        row = row._replace(backoff=0)
     with context.index.write() as connection:
         rows.update(connection, row.id, state=row.state, exit_code=row.exit_code, finished=row.finished, oom=row.oom,
-                    error=row.error, pid=0, pid_start=0, shim_pid=0, shim_start=0, owner_pid=0, owner_start=0)
+                    error=row.error, pid=0, pid_start=0, shim_pid=row.shim_pid, shim_start=row.shim_start, owner_pid=0,
+                    owner_start=0, backoff=row.backoff)
     if ran:
         tell(context, row, "died", "cleanup", exit_code=row.exit_code)
     return row
+
+
+def _again(context: Context, row: ContainerRow) -> ContainerRow:
+    """The row of a container that has just ended, with a waiter where its policy is to start it again."""
+    if row.parsed_options().restart in ("", "no") or not row.started:
+        return row
+    from . import restart
+
+    return restart.leave_waiter(context, row, restart.next_backoff(row)) if restart.wanted(row) else row
 
 
 def _ran(before: ContainerRow, over: ContainerRow) -> bool:
@@ -202,6 +219,8 @@ def _ended(row: ContainerRow, status: ExitStatus | None, rebooted: bool) -> Cont
     """The row of a container that has ended just now; one that had ended before stays as it is."""
     if row.state in ("created", "exited", "removing"):
         return row
+    if row.state == "restarting":
+        return row._replace(state="exited")  # its waiter was killed; how it ended is known
     if row.state == "starting" and status is None:
         # Whoever started it was killed before the shim had a process: it is as it was before.
         return row._replace(state="exited" if row.started else "created", error=_INTERRUPTED)

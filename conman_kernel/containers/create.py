@@ -67,6 +67,10 @@ def create(context: Context, image: ImageLike, chain_id: str, options: Container
     check_options(options, context.facts)
     _check_namespaces(context, options)
     _check_sources(options)
+    if options.restart or options.restart_tries:
+        from .restart import check_policy
+
+        check_policy(options)
     if runnable and not (options.command or options.entrypoint or parts.entrypoint or parts.cmd):
         raise InvalidInput("no command or entrypoint provided, and no CMD or ENTRYPOINT from image "
                            f"{image_name(image)}: nothing to run")

@@ -77,7 +77,7 @@ class Described:
 
     @property
     def state(self) -> str:
-        """``created running paused exited removing``: what is true now of the record that was read."""
+        """``created running paused restarting exited removing``: what is true now of the record that was read."""
         return self._now().state
 
     @property
@@ -95,6 +95,11 @@ class Described:
     def error(self) -> str:
         """Why the last start failed, or why it is not known how the last run ended; else empty."""
         return self._now().error
+
+    @property
+    def restarts(self) -> int:
+        """How often its restart policy has started it, since a person did."""
+        return self._row.restarts
 
     @property
     def storage_driver(self) -> str:

@@ -13,7 +13,7 @@ Test = Callable[[ContainerRow], bool]
 
 KEYS = ("ancestor", "before", "exited", "id", "label", "name", "network", "runtime", "since", "status", "storage", "until",
         "volume")
-_STATES = ("created", "running", "paused", "exited", "removing", "stopped", "initialized", "configured", "unknown")
+_STATES = ("created", "running", "paused", "restarting", "exited", "removing", "stopped", "initialized", "configured", "unknown")
 
 
 def build(filters: Sequence[tuple[str, str]], *, all_rows: Sequence[ContainerRow],

@@ -36,7 +36,7 @@ def inspect_document(context: Context, row: ContainerRow) -> dict[str, object]:
         "HostsPath": f"{run}/hosts" if running else "", "OCIConfigPath": f"{run}/config.json" if running else "",
         "OCIRuntime": row.runtime, "StorageDriver": row.storage,
         "ConmonPidFile": "", "PidFile": options.pidfile or (f"{run}/pid" if running else ""),
-        "Name": row.name, "RestartCount": 0, "Driver": row.storage,
+        "Name": row.name, "RestartCount": row.restarts, "Driver": row.storage,
         "MountLabel": "", "ProcessLabel": "", "AppArmorProfile": options.apparmor,
         "EffectiveCaps": _caps(context, options, "effective", parts.user or options.user),
         "BoundingCaps": _caps(context, options, "bounding", ""),
@@ -50,7 +50,7 @@ def inspect_document(context: Context, row: ContainerRow) -> dict[str, object]:
 def _state(context: Context, row: ContainerRow) -> dict[str, object]:
     state, running = row.state, row.state in RUNNING
     return {"OciVersion": "1.0.2", "Status": state, "Running": state == "running", "Paused": state == "paused",
-            "Restarting": False, "OOMKilled": bool(row.oom), "Dead": False, "Pid": row.pid if running else 0,
+            "Restarting": state == "restarting", "OOMKilled": bool(row.oom), "Dead": False, "Pid": row.pid if running else 0,
             "ConmonPid": row.shim_pid if running else 0, "ExitCode": row.exit_code if row.finished else 0,
             "Error": row.error, "StartedAt": rfc3339(row.started), "FinishedAt": rfc3339(row.finished),
             "CgroupPath": cgroups.spec_path(context.facts, row.id) if running else ""}
@@ -87,7 +87,7 @@ def _host_config(context: Context, row: ContainerRow, options: ContainerOptions)
         "ContainerIDFile": options.cidfile,
         "LogConfig": _log_config(context, row, options),
         "NetworkMode": options.network, "PortBindings": port_bindings(options.ports),
-        "RestartPolicy": {"Name": "", "MaximumRetryCount": 0},
+        "RestartPolicy": {"Name": options.restart, "MaximumRetryCount": options.restart_tries},
         "AutoRemove": options.remove, "CapAdd": list(options.cap_add), "CapDrop": list(options.cap_drop),
         "Dns": list(options.dns),
         "DnsOptions": list(options.dns_options), "DnsSearch": list(options.dns_search),

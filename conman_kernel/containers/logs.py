@@ -73,14 +73,18 @@ class LogReader:
     :param streams: 1, 2 or both.
     :param follow: where given, go on with what is written later. It returns a descriptor that becomes readable once
         nothing more will be written, or -1 where that is so already. It is called once.
+    :param onward: called when that has become readable: another such descriptor where more will be written after all (the
+        container is started again), or -1.
     """
 
     def __init__(self, path: str, *, cancel: Cancel, tail: int | None = None, since: str = "", until: str = "",
-                 streams: Collection[int] = BOTH, follow: Callable[[], int] | None = None) -> None:
+                 streams: Collection[int] = BOTH, follow: Callable[[], int] | None = None,
+                 onward: Callable[[], int] = lambda: -1) -> None:
         self._cancel = cancel
         self._streams = frozenset(streams)
         self._until = until
         self._follow = follow
+        self._onward = onward
         self._watch: Watch | None = None
         self._source: Source | None = None
         self._ended = -1
@@ -165,7 +169,7 @@ class LogReader:
             return
         source = self._opened()
         # Asked before the log is read: what was written before that is then read.
-        last = self._ended < 0 or self.timeout() == 0.0 or self._ended in self._cancel.wait_readable(self._ended, timeout=0)
+        last = self._ended < 0 or self.timeout() == 0.0 or self._has_ended()
         if self._watch is not None:
             self._watch.clear()
         while True:
@@ -175,6 +179,13 @@ class LogReader:
                 break
             yield block
         self.over = last or source.over
+
+    def _has_ended(self) -> bool:
+        if self._ended not in self._cancel.wait_readable(self._ended, timeout=0):
+            return False
+        ended, self._ended = self._ended, self._onward()
+        os.close(ended)
+        return self._ended < 0
 
     def close(self) -> None:
         """Give the descriptors back. May be called twice."""

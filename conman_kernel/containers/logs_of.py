@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from ..cancel import Cancel
-from ..errors import InvalidState
+from ..errors import InvalidState, NotFound
 from .context import Context
 from .logs import LogReader, stamp
 from .paths import log_file
@@ -29,4 +29,13 @@ def log_reader(context: Context, row: ContainerRow, *, follow: bool, tail: int |
     return LogReader(log_file(context, row), cancel=cancel, tail=tail, since="" if since is None else stamp(since),
                      until="" if until is None else stamp(until),
                      streams=tuple(stream for stream, wanted in ((1, stdout), (2, stderr)) if wanted),
-                     follow=(lambda: end_descriptor(refreshed(context, row.id))) if follow else None)
+                     follow=(lambda: end_descriptor(refreshed(context, row.id))) if follow else None,
+                     onward=lambda: _next_run(context, row.id))
+
+
+def _next_run(context: Context, id: str) -> int:
+    """The end of what its restart policy made of its last end; -1: nothing."""
+    try:
+        return end_descriptor(refreshed(context, id))
+    except NotFound:
+        return -1

@@ -64,8 +64,8 @@ def upheld(context: Context, row: ContainerRow, boot: str) -> bool:
         return True
     if row.state == "paused" and row.owner_pid:
         return False  # whoever paused it was to resume it, and was killed
-    if row.state in ("running", "paused", "starting"):
-        # The shim turns into the clean-up command, under the same pid.
+    if row.state in ("running", "paused", "starting", "restarting"):
+        # The shim turns into the clean-up command, under the same pid; so does the waiter of a restart.
         return shim_alive(context, row) or alive(row.shim_pid, row.shim_start)
     return False
 

@@ -31,7 +31,7 @@ def remove(context: Context, row: ContainerRow, *, force: bool, timeout: int | N
             now = by_id(connection, row.id)
         if now is None:
             return  # --rm was faster
-        if is_running(context, now):
+        if is_running(context, now) or now.state == "restarting":
             error = InvalidState(f"cannot remove container {now.id} as it is {now.state} - running or paused containers "
                                  "cannot be removed without force: container state improper",
                                  hint=f"conman stop {now.name}, or conman rm --force {now.name}")
@@ -41,7 +41,7 @@ def remove(context: Context, row: ContainerRow, *, force: bool, timeout: int | N
             cleanup.stop_leftovers(context, now, cancel)
         if now.state not in ("created", "exited"):
             # It has ended just now: those who wait for it are to hear how.
-            now = cleanup.finish(context, now, cancel)
+            now = cleanup.finish(context, now, cancel, again=False)
             if now.state == "removing":
                 return
         cleanup.remove(context, now, cancel)

@@ -19,13 +19,16 @@ class ContainerRow(Record):
     """One container as the index has it. Times are seconds since the epoch, 0 where it has not happened.
 
     :param num: row number, and byte of the lock file.
-    :param state: ``creating created starting running paused exited removing``.
+    :param state: ``creating created starting running paused restarting exited removing``; while ``restarting``, the shim is its
+        waiter (see :mod:`.restart`).
     :param process: the image's share of the process (:class:`~conman_kernel.oci.runtime.request.ImageParts` and what
         ``inspect`` shows), as JSON.
     :param boot_id: of the boot in which it was started last.
     :param owner_pid: the process at work on it in a passing state; ``owner_start`` its start time.
     :param exit_code: of the last run; -1 where it is not known.
     :param mounts: how often ``conman mount`` holds its root file system.
+    :param restarts: how often its policy has started it since a person did. ``stopped``: a person ended it. ``backoff``: how many
+        milliseconds the last restart was waited for.
     """
 
     num: int
@@ -53,6 +56,9 @@ class ContainerRow(Record):
     oom: int
     error: str
     mounts: int
+    restarts: int
+    stopped: int
+    backoff: int
 
     def parsed_options(self) -> ContainerOptions:
         """What the caller asked for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Callable, Iterator, Sequence, TypeVar
 
 from ..cancel import Cancel
@@ -167,7 +168,7 @@ class Containers:
             test = build(filters, all_rows=found, images_of=self._images_of, networks_of=self._networks_of)
             shown = [row for row in shown if test(row)]
         if not all and not last and not any(key == "status" for key, _ in filters):
-            shown = [row for row in shown if row.state in RUNNING]
+            shown = [row for row in shown if row.state in (*RUNNING, "restarting")]
         return [self._noun(row) for row in (shown[:last] if last else shown)]
 
     def stats(self, containers: Sequence[str] = (), *, all: bool = False, interval: float = 1.0,
@@ -202,7 +203,8 @@ class Containers:
         return frozenset(word for row in found if row is not None for word in (row.network.name, row.network.id))
 
     def finish(self, id: str) -> None:
-        """The clean-up command's whole work: bring an ended container (``ID``) or exec session (``ID/EXEC``) to its end.
+        """The clean-up command's whole work: bring an ended container (``ID``) or exec session (``ID/EXEC``) to its end; or,
+        where it was the waiter of a restart before, start the container.
 
         Nothing happens where somebody did that already.
         """
@@ -220,6 +222,12 @@ class Containers:
             with self._context.index.read() as connection:
                 now = rows.by_id(connection, container)
             if now is None or now.state in ("created", "exited", "creating") or shim_alive(self._context, now):
+                return
+            if now.state == "restarting":
+                from .restart import carry_out, is_waited_for
+
+                if now.shim_pid == os.getpid() and is_waited_for(now):
+                    carry_out(self._context, now, Cancel())
                 return
             from .cleanup import finish, stop_leftovers
 

@@ -131,11 +131,12 @@ class SocketSession:
 
     :ivar foreground: the container waits for this session where it is slow.
     :ivar carried: streams that the shim carries by the descriptors it was given: no frames come or go for them.
+    :ivar signals: called with each signal before it is sent; None: nobody asks.
     :ivar exit_code: the exit code that came with the end; advisory (the exit file is the truth); -1: none came.
     """
 
     __slots__ = ("_begin", "_blocked", "_connection", "_end", "_input_ended", "_window", "carried", "exit_code", "foreground",
-                 "stdin_open", "terminal")
+                 "signals", "stdin_open", "terminal")
 
     def __init__(self, connection: _socket.socket, *, flags: int, window: int) -> None:
         self._connection = connection
@@ -144,6 +145,7 @@ class SocketSession:
         self._begin: Callable[[], None] | None = None
         self._end: End | None = None
         self._input_ended = False
+        self.signals: Callable[[int], None] | None = None
         self.terminal = bool(flags & _TERMINAL)
         self.stdin_open = bool(flags & _STDIN_OPEN)
         self.foreground = bool(flags & _IN_FOREGROUND)
@@ -251,6 +253,8 @@ class SocketSession:
         :raises InvalidInput: there is no such signal.
         """
         check_signal(number)
+        if self.signals is not None:
+            self.signals(number)
         self._control(bytes((_SIGNAL, number)))
 
     def detach(self) -> None:

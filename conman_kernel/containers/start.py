@@ -66,7 +66,7 @@ def start(context: Context, row: ContainerRow, *, join: Callable[[str], SocketSe
             return None
         if row.state not in ("creating", "created", "exited"):  # creating: by the caller, in `run`
             row = settle(context, row, cancel)
-        return _start_locked(context, row, join, hold, size, meanwhile, cancel)
+        return start_locked(context, row, join=join, hold=hold, size=size, meanwhile=meanwhile, cancel=cancel)
 
 
 def settle(context: Context, row: ContainerRow, cancel: Cancel) -> ContainerRow:
@@ -76,11 +76,15 @@ def settle(context: Context, row: ContainerRow, cancel: Cancel) -> ContainerRow:
     """
     from .cleanup import finish, stop_leftovers
 
+    if row.state == "restarting":
+        from .restart import take_back
+
+        return take_back(context, row)
     if row.boot_id == boot_id():
         if shim_alive(context, row):
             raise InvalidState(f"container {row.name} is {row.state}", hint="wait for it to end, or use kill")
         stop_leftovers(context, row, cancel)
-    row = finish(context, row, cancel)
+    row = finish(context, row, cancel, again=False)
     if row.state == "removing":
         raise InvalidState(f"container {row.name} ended and was removed (--rm)")
     return row
@@ -92,8 +96,13 @@ def release(started: Started) -> None:
     started.shim.close()
 
 
-def _start_locked(context: Context, row: ContainerRow, join: Callable[[str], SocketSession] | None, hold: bool,
-                  size: tuple[int, int], meanwhile: Callable[[], object] | None, cancel: Cancel) -> Started:
+def start_locked(context: Context, row: ContainerRow, *, join: Callable[[str], SocketSession] | None = None, hold: bool = False,
+                 size: tuple[int, int] = (0, 0), meanwhile: Callable[[], object] | None = None, again: bool = False,
+                 cancel: Cancel) -> Started:
+    """As :func:`start`, of a container that does not run, by who holds its lock.
+
+    :param again: its policy starts it, not a person.
+    """
     shim = context.take_shim()
     before = row
     session: SocketSession | None = None
@@ -125,7 +134,7 @@ def _start_locked(context: Context, row: ContainerRow, join: Callable[[str], Soc
         log = bundle.path + "/runtime.log"
         spawned = None if at_once else client.spawn(client.commands.start, row.id, log=log)
         try:
-            row = _running(context, row, pid, shim)
+            row = _running(context, row, pid, shim, again=again)
         finally:
             if spawned is not None:
                 client.finish(spawned, cancel, log=log)
@@ -163,14 +172,17 @@ def _begin(context: Context, row: ContainerRow) -> ContainerRow:
     return now
 
 
-def _running(context: Context, row: ContainerRow, pid: int, shim: Shim) -> ContainerRow:
+def _running(context: Context, row: ContainerRow, pid: int, shim: Shim, *, again: bool) -> ContainerRow:
     """Record the process; done while the runtime's start is under way."""
     now = row._replace(state="running", pid=pid, pid_start=start_time(pid), shim_pid=shim.pid, shim_start=start_time(shim.pid),
-                       started=time.time(), finished=0.0, owner_pid=0, owner_start=0, error="", exit_code=-1, oom=0)
+                       started=time.time(), finished=0.0, owner_pid=0, owner_start=0, error="", oom=0, stopped=0,
+                       # Of a restarted one the last exit code is kept, for those who waited for the run before.
+                       exit_code=row.exit_code if again else -1, restarts=row.restarts + 1 if again else 0,
+                       backoff=row.backoff if again else 0)
     with context.index.write() as connection:
         rows.update(connection, row.id, state=now.state, pid=pid, pid_start=now.pid_start, shim_pid=now.shim_pid,
                     shim_start=now.shim_start, started=now.started, finished=0.0, owner_pid=0, owner_start=0, error="",
-                    exit_code=-1, oom=0)
+                    exit_code=now.exit_code, oom=0, restarts=now.restarts, stopped=0, backoff=now.backoff)
     return now
 
 
@@ -191,7 +203,8 @@ def _undo(context: Context, before: ContainerRow, row: ContainerRow, shim: Shim,
         else:
             reason = error.message if isinstance(error, ConmanError) else type(error).__name__
             with context.index.write() as connection:
-                rows.update(connection, row.id, state=before.state, started=before.started, finished=before.finished,
+                state = "exited" if before.state == "restarting" else before.state
+                rows.update(connection, row.id, state=state, started=before.started, finished=before.finished,
                             exit_code=before.exit_code, error=reason, pid=0, pid_start=0, shim_pid=0, shim_start=0,
                             owner_pid=0, owner_start=0)
         shim.done()

@@ -42,8 +42,11 @@ def outward(context: Context, row: ContainerRow, boot: str = "") -> ContainerRow
     :param boot: this boot's id, for those who ask of many rows; read where it is empty.
     :returns: the same, or another ``state``, with ``exit_code``, ``finished``, ``oom`` and ``error`` that belong to it.
     """
+    if row.state == "restarting":
+        return _waited_for(context, row)
     if row.state == "starting":
-        return row._replace(state="created" if not row.started else "exited")
+        # A back-off that is written down is of a restart; a person's start has none.
+        return row._replace(state="created" if not row.started else "restarting" if row.backoff else "exited")
     if row.state not in RUNNING:
         return row
     now_boot = boot or boot_id()
@@ -53,7 +56,8 @@ def outward(context: Context, row: ContainerRow, boot: str = "") -> ContainerRow
     upheld = row.boot_id == now_boot and (shim_alive(context, row) or alive(row.shim_pid, row.shim_start))
     status = exit_status(context, row)
     if status is not None:
-        return ended(row, status)
+        over = ended(row, status)
+        return over._replace(state="restarting") if upheld and _again(over) else over
     return row if upheld else _recorded(context, row) or ended(row, None, rebooted=row.boot_id != now_boot)
 
 
@@ -77,6 +81,26 @@ def ended(row: ContainerRow, status: ExitStatus | None, *, rebooted: bool = Fals
                             error="")
     return row._replace(state="exited", exit_code=-1, finished=time.time(), oom=0,
                         error="the host was rebooted" if rebooted else SHIM_LOST)
+
+
+def _again(row: ContainerRow) -> bool:
+    """Whether its policy is to start it again, once who stands by has settled its end."""
+    if not row.parsed_options().restart:
+        return False
+    from .restart import wanted
+
+    return wanted(row)
+
+
+def _waited_for(context: Context, row: ContainerRow) -> ContainerRow:
+    """Of a restart: that, as long as somebody waits for it; else what came of it, or nothing."""
+    if row.boot_id == boot_id() and alive(row.shim_pid, row.shim_start):
+        return row
+    with context.index.read() as connection:
+        now = rows.by_id(connection, row.id)
+    if now is not None and now.state not in ("restarting", "starting"):
+        return outward(context, now)
+    return row._replace(state="exited")
 
 
 def _recorded(context: Context, row: ContainerRow) -> ContainerRow | None:

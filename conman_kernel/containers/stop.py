@@ -20,15 +20,40 @@ _SHIM_GRACE = 3.0
 _KILL = 9
 
 
-def kill(context: Context, row: ContainerRow, number: int, cancel: Cancel) -> None:
-    """Send a signal to the main process.
+_FINAL = frozenset((2, 3, 9, 15))
+"""SIGINT, SIGQUIT, SIGKILL, SIGTERM: who sends one of these, or the container's own stop signal, wants it to end, and no policy
+starts it again. Others (a SIGHUP to reload) say nothing of the kind."""
 
+
+def kill(context: Context, row: ContainerRow, number: int, cancel: Cancel, *, final: bool = True) -> None:
+    """Send a signal to the main process. Where a restart is waited for, one that is to end it takes that back.
+
+    :param final: where the signal is to end it that is for good; False: its restart policy holds.
     :raises InvalidState: it does not run.
     """
     with context.locks.acquire(row.num, cancel):
         row = refreshed(context, row.id)
-        _signal(context, row, number, cancel)
+        final = final and is_final(row, number)
+        if row.state == "restarting" and final:
+            from .restart import take_back
+
+            take_back(context, row)
+        else:
+            _signal(context, row, number, cancel)
+            if final:
+                note_stopped(context, row)
     tell(context, row, "kill")
+
+
+def is_final(row: ContainerRow, number: int) -> bool:
+    """Whether a person who sends this signal wants the container to end."""
+    return number in _FINAL or number == stop_signal(row)
+
+
+def note_stopped(context: Context, row: ContainerRow) -> None:
+    """A person ends it: no restart policy starts it again, until a person does."""
+    with context.index.write() as connection:
+        rows.update(connection, row.id, stopped=1)
 
 
 def _signal(context: Context, row: ContainerRow, number: int, cancel: Cancel) -> None:
@@ -55,7 +80,8 @@ def _state(context: Context, row: ContainerRow) -> str:
 
 
 def stop(context: Context, row: ContainerRow, *, timeout: int | None, cancel: Cancel) -> None:
-    """End the main process: its stop signal, ``timeout`` seconds, SIGKILL. One that does not run is no error.
+    """End the main process: its stop signal, ``timeout`` seconds, SIGKILL. One that does not run is no error. No policy starts it
+    again, and a restart that is waited for is taken back.
 
     :param timeout: seconds; None: the container's own, or the configuration's.
     """
@@ -64,6 +90,14 @@ def stop(context: Context, row: ContainerRow, *, timeout: int | None, cancel: Ca
         timeout = options.stop_timeout if options.stop_timeout >= 0 else context.config.number("containers.stop_timeout")
     with context.locks.acquire(row.num, cancel):
         row = refreshed(context, row.id)
+        if row.state == "restarting":
+            from .restart import take_back
+
+            take_back(context, row)
+            tell(context, row, "stop")
+            return
+        if not row.stopped:
+            note_stopped(context, row)  # also of one that has just ended: its clean-up is to see it
         if not is_running(context, row):
             return
         pidfd = open_pidfd(row.pid, row.pid_start)
@@ -78,7 +112,7 @@ def stop(context: Context, row: ContainerRow, *, timeout: int | None, cancel: Ca
         if pidfd >= 0:
             os.close(pidfd)
     try:
-        wait(context, row, cancel)
+        wait(context, row, cancel, run=row.started)
     except ShimLost:
         pass  # it is over, and nobody asked how
     tell(context, row, "stop")
@@ -102,9 +136,11 @@ def stop_signal(row: ContainerRow) -> int:
     return resolve(row.parsed_options(), row.image_parts())
 
 
-def wait(context: Context, row: ContainerRow, cancel: Cancel) -> int:
-    """Wait until a container is over and cleaned up after; one that does not run is over.
+def wait(context: Context, row: ContainerRow, cancel: Cancel, *, run: float = 0.0) -> int:
+    """Wait until a run of a container is over and cleaned up after; of one that does not run it is. Where its policy starts it
+    again, it is over all the same.
 
+    :param run: when that run was started; 0: it is the one that goes on, or the next one where a restart is waited for.
     :returns: its exit code.
     :raises ShimLost: nobody saw how it ended.
     """
@@ -118,10 +154,12 @@ def wait(context: Context, row: ContainerRow, cancel: Cancel) -> int:
             if gone < 0:
                 raise ShimLost(f"container {row.name}: how it ended is not known: {SHIM_LOST}")
             return gone
-        if now.state in ("created", "exited"):
-            if now.state == "exited" and now.exit_code < 0:
+        passed = run and (now.started != run or now.state in ("restarting", "starting"))
+        if passed or now.state in ("created", "exited"):
+            if now.state != "created" and now.exit_code < 0:
                 raise ShimLost(f"container {now.name}: how it ended is not known: {now.error}")
             return max(now.exit_code, 0)
+        run = now.started if now.state in RUNNING else run
         _wait_once(context, now, cancel)
 
 
@@ -135,14 +173,14 @@ def _wait_once(context: Context, row: ContainerRow, cancel: Cancel) -> None:
     pidfds = [pidfd for pidfd in (process, shim) if pidfd >= 0]
     try:
         if shim >= 0 and (process < 0 or shim not in cancel.wait_readable(*pidfds)):
-            cancel.wait_readable(shim, timeout=_SHIM_GRACE)
+            cancel.wait_readable(shim, timeout=None if row.state == "restarting" else _SHIM_GRACE)
     finally:
         for pidfd in pidfds:
             os.close(pidfd)
     with context.locks.acquire(row.num, cancel):
         with context.index.read() as connection:
             now = rows.by_id(connection, row.id)
-        if now is not None and now.state in (*RUNNING, "starting", "removing") and not _guarded(context, now):
+        if now is not None and now.state in (*RUNNING, "starting", "removing", "restarting") and not _guarded(context, now):
             from .cleanup import finish, stop_leftovers
 
             stop_leftovers(context, now, cancel)
@@ -150,12 +188,15 @@ def _wait_once(context: Context, row: ContainerRow, cancel: Cancel) -> None:
 
 
 def _guarded(context: Context, row: ContainerRow) -> bool:
-    """True while a shim stands beside it that has not yet written how it ended."""
+    """True while a shim stands beside it that has not yet written how it ended, or somebody waits to start it again."""
+    if row.state == "restarting":
+        return alive(row.shim_pid, row.shim_start)
     return shim_alive(context, row) and not (row.state in RUNNING and os.path.exists(exit_file(context, row)))
 
 
 def end_descriptor(row: ContainerRow) -> int:
-    """A descriptor that becomes readable once nothing more will be written to the container's log.
+    """A descriptor that becomes readable once nothing more will be written to the container's log, unless its policy starts it
+    again; while a restart is waited for, once that has been done or taken back.
 
     :returns: -1 where that is so already.
     """

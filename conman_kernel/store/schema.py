@@ -111,5 +111,8 @@ CREATE INDEX image_layers_blob ON image_layers(blob_digest);
 CREATE TABLE image_mounts (                   -- images that `conman image mount` holds mounted
     image_id TEXT PRIMARY KEY REFERENCES images(id), driver TEXT NOT NULL, key TEXT NOT NULL, mounts INTEGER NOT NULL
 ) WITHOUT ROWID;
+""", """
+ALTER TABLE containers ADD COLUMN stopped INTEGER NOT NULL DEFAULT 0;  -- a person ended it: no policy starts it again
+ALTER TABLE containers ADD COLUMN backoff INTEGER NOT NULL DEFAULT 0;  -- ms that its last restart was waited for
 """)
 """One script per version, applied in order inside one transaction."""

@@ -66,6 +66,8 @@ def status(container: Container, now: float) -> str:
     row = container.row  # as it was listed: asked again of each, it could be another than what was filtered by
     if row.state == "running":
         return f"Up {ago(row.started, now)}"
+    if row.state == "restarting":
+        return f"Restarting ({row.exit_code}) {ago(row.finished, now)}".rstrip()
     if row.state == "exited":
         return f"Exited ({row.exit_code}) {ago(row.finished, now)}".rstrip()
     return row.state.capitalize()
@@ -150,6 +152,7 @@ def _row(container: Container, now: float, *, whole: bool) -> dict[str, object]:
         "Pod": "",
         "PodName": "",
         "Size": "",
+        "Restarts": container.restarts,
         "Runtime": container.runtime,
         "Storage": container.storage_driver,
         "StorageDriver": container.storage_driver,

@@ -115,6 +115,8 @@ class ContainerOptions(Record):
     :param ports: published ones; ``publish_all``: besides, every port that the image or ``expose`` (``8080/tcp``) names, on a
         free port of the host.
     :param no_hosts: the image's own ``/etc/hosts`` is left alone.
+    :param restart: what happens when it ends by itself: ``no``, ``on-failure``, ``always``, ``unless-stopped``; empty: ``no``.
+        ``restart_tries``: how often ``on-failure`` tries, 0: no bound.
     :param cidfile: its id is written there, and no file may be; ``pidfile``: its process's number, at each start.
     """
 
@@ -177,6 +179,8 @@ class ContainerOptions(Record):
     publish_all: bool = False
     expose: tuple[str, ...] = ()
     no_hosts: bool = False
+    restart: str = ""
+    restart_tries: int = 0
 
 
 def to_json(options: ContainerOptions) -> dict[str, object]:
