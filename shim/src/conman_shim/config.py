@@ -56,6 +56,16 @@ class Config:
         self.oom_files = found.get(b"oom_files", [])
         self.durable = one(b"durable", b"0") == b"1"
         self.error_log = one(b"error_log", b"")
+        self.health = found.get(b"health", [])
+        if self.health:
+            self.health_pid_file = one(b"health_pid_file")
+            self.health_file = one(b"health_file")
+            self.health_interval = int(one(b"health_interval", b"0"))
+            self.health_timeout = int(one(b"health_timeout", b"30000"))
+            self.health_retries = int(one(b"health_retries", b"3"))
+            self.health_start_period = int(one(b"health_start_period", b"0"))
+            self.health_paused = found.get(b"health_paused", [])
+            self.health_changed = found.get(b"health_changed", [])
         self.env: dict[bytes, bytes] | None = None
         if found.get(b"own_env") == [b"1"]:
             pairs = (entry.partition(b"=") for entry in found.get(b"env", []))

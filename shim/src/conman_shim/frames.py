@@ -12,6 +12,7 @@ STDIN_END = 0x03
 RESIZE = 0x04
 SIGNAL = 0x05
 DETACH = 0x06
+CHECK = 0x07
 
 WANTS_STDIN = 1
 WANTS_STDOUT = 2
@@ -28,12 +29,16 @@ EXITED = 0x85
 DROPPED = 0x86
 WINDOW = 0x87
 BROKEN = 0x88
+CHECKED = 0x89
 
 TERMINAL = 1
 STDIN_OPEN = 2
 IN_FOREGROUND = 4
 TOOK = (8, 16, 32)
 """The descriptor for stdin, stdout, stderr was taken."""
+
+CHECKS = 64
+"""This container has a health check, which a session may ask for."""
 
 
 def number(value: int) -> bytes:

@@ -120,6 +120,11 @@ class Session:
             self._send(bytes((frames.WINDOW,)) + frames.number(self._owed))
             self._owed = 0
 
+    def checked(self, verdict: int, output: bytes) -> None:
+        """Answer a question for the container's health."""
+        if not self._finished:
+            self._send(bytes((frames.CHECKED, verdict)), output)
+
     def drop(self, reason: str) -> None:
         """Let go now, with a reason."""
         self._outbox.clear()

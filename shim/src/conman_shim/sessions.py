@@ -13,6 +13,10 @@ from .loop import READ, Loop, Timer
 from .session import Session
 from .sockets import BoundSocket
 
+TYPE_CHECKING = False  # typing itself would cost 1 MB of memory a container
+if TYPE_CHECKING:
+    from .health import Health
+
 MAX_STRANGERS = 8
 """Connections that have not said hello yet; further ones wait in the listen queue until one has."""
 
@@ -38,6 +42,9 @@ class Container:
     def press(self) -> None:
         """Sessions came, went or filled up: read on, or stop reading."""
         raise NotImplementedError
+
+    health: Health | None = None
+    """Its health check; None: it has none."""
 
 
 class Sessions:
@@ -170,7 +177,7 @@ class Sessions:
         self._known(session)
         self._joined.append(session)
         container = self._container
-        flags = container.terminal * frames.TERMINAL
+        flags = container.terminal * frames.TERMINAL | (container.health is not None) * frames.CHECKS
         target = container.input
         if session.flags & frames.WANTS_STDIN and target is not None and target.open and target.lying < MOST_LYING:
             session.feeding = True
@@ -229,5 +236,7 @@ class Sessions:
             target.end()
         elif kind == frames.RESIZE and len(payload) >= 4:
             self._container.resize(int.from_bytes(payload[:2], "big"), int.from_bytes(payload[2:4], "big"))
+        elif kind == frames.CHECK and self._container.health is not None:
+            self._container.health.ask(session.checked)
         elif kind == frames.SIGNAL and len(payload) >= 1:
             self._container.signal(payload[0])

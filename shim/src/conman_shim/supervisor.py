@@ -19,6 +19,9 @@ from .spawn import become_subreaper
 TYPE_CHECKING = False  # typing itself would cost 1 MB of memory a container
 if TYPE_CHECKING:
     import signal as _signal
+    from typing import Callable
+
+    from .health import Health
 else:
     import _signal
 
@@ -49,6 +52,7 @@ class Supervisor:
         self._oom = OomWatch(self._loop, config.oom_files)
         self._process = Process(self._loop, config)
         self._sessions = self._process.sessions
+        self._process.health = _health(self._loop, config, self._notice)
         self._loop.add(channel.fileno(), READ, self._told)
 
     def run(self) -> int:
@@ -65,6 +69,8 @@ class Supervisor:
         if not self._started:
             self._process.kill(_signal.SIGKILL)  # the kernel died, or gave up, between create and start
             self._process.flow()
+        elif self._process.health is not None:
+            self._process.health.begin()
         while self._process.pid not in self._reaped:
             self._loop.turn()
         self._end()
@@ -138,6 +144,8 @@ class Supervisor:
 
     def _end(self) -> None:
         ending = Ending(self._reaped[self._process.pid], oom=self._oom.happened())
+        if self._process.health is not None:
+            self._process.health.end()
         self._process.end()
         if self._log.lost:
             self._notice(f"{self._log.lost} bytes of log were lost: {self._log.why}")
@@ -190,3 +198,13 @@ class Supervisor:
             if pid == self._process.pid or not self._process.pid:  # afterwards strays are reaped and forgotten
                 self._reaped[pid] = status
                 self._process.reaped = bool(self._process.pid)
+            elif self._process.health is not None:
+                self._process.health.reaped(pid, status)
+
+
+def _health(loop: Loop, config: Config, notice: Callable[[str], None]) -> Health | None:
+    if not config.health:
+        return None
+    from .health import Health
+
+    return Health(loop, config, notice)
