@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Iterator, Mapping
 from ..cancel import Cancel
 from ..errors import ConmanError, PluginNotInstalled, Unavailable
 from ..plugins import PluginInfo, PluginReport, PluginState, PluginView
-from ..slots import ATTACH, RUNTIME, SLOTS, STORAGE, TRANSPORT, Slot
+from ..slots import ATTACH, NETWORK, RUNTIME, SLOTS, STORAGE, TRANSPORT, Slot
 from .parts import needed_by
 
 if TYPE_CHECKING:
@@ -78,6 +78,8 @@ def _features(subject: Subject, slot: Slot[object], name: str) -> Iterator[tuple
         yield "IndependentLayers", driver.independent_layers
     elif slot.group == ATTACH.group:
         yield "Direct", subject.plugins.get(ATTACH, name).direct
+    elif slot.group == NETWORK.group:
+        yield "Drivers", list(subject.plugins.get(NETWORK, name).drivers)
     elif slot.group == RUNTIME.group:
         runtime = subject.plugins.get(RUNTIME, name)
         yield "Binary", runtime.binary

@@ -35,6 +35,7 @@ KINDS: Mapping[str, Kind] = {
     "transport": Kind("conman_image_transport", "ImageTransport", "source", "resolve"),
     "runtime": Kind("conman_runtime", "Runtime", "program", "exit_code"),
     "attach": Kind("conman_attach", "Attach", "person", "run"),
+    "network": Kind("conman_network", "NetworkDriver", "driver", "join"),
     "events": Kind("conman_event_sink", "EventSink", "sink", "emit"),
 }
 """By slot."""

@@ -21,8 +21,11 @@ from ..slots.network import DefineRequest, Network, Subnet
 AnyNetwork = IPv4Network | IPv6Network
 AnyAddress = IPv4Address | IPv6Address
 
-FIRST_SUBNET = "10.88.0.0/16"
-"""What the first network of a store gets, where nothing else is asked for and it is free."""
+DEFAULT = "bridge"
+"""The network that the kernel makes for containers that name none."""
+
+DEFAULT_SUBNET = "10.88.0.0/16"
+"""What :data:`DEFAULT` gets, as podman's own default network, where it is free."""
 
 LONGEST_NAME = 15
 """Bytes of an interface's name."""
@@ -268,7 +271,7 @@ def _taken(request: DefineRequest, host: Host, interface: str) -> Iterator[tuple
 
 def _picked(request: DefineRequest, host: Host) -> Iterator[Subnet]:
     taken = [whole for whole, _ in _taken(request, host, "")]
-    yield Subnet(str(_free(_candidates(first=not request.others), taken, request)))
+    yield Subnet(str(_free(_candidates(request.wanted.name), taken, request)))
     if request.wanted.ipv6:
         yield Subnet(str(_free(_candidates_v6(request.wanted.id), taken, request)))
 
@@ -280,10 +283,10 @@ def _free(candidates: Iterator[AnyNetwork], taken: list[AnyNetwork], request: De
     raise Unavailable(f"network {request.wanted.name}: no subnet is free", hint="give one with --subnet, or remove a network")
 
 
-def _candidates(*, first: bool) -> Iterator[AnyNetwork]:
-    """As podman picks them: 10.88.0.0/16 for the first network, 10.89.0.0/24 and upwards for the others."""
-    if first:
-        yield ip_network(FIRST_SUBNET)
+def _candidates(name: str) -> Iterator[AnyNetwork]:
+    """As podman picks them: 10.88.0.0/16 for the default network, 10.89.0.0/24 and upwards for the others."""
+    if name == DEFAULT:
+        yield ip_network(DEFAULT_SUBNET)
     start, end = int(IPv4Address("10.89.0.0")), int(IPv4Address("10.255.255.0"))
     for at in range(start, end + 1, 256):
         yield IPv4Network((at, 24))

@@ -20,4 +20,4 @@ VERB = Verb(
     "new", "Write the distribution of a new plugin, whose tests run at once and fail where it is not written yet", _run,
     arguments=(Argument("SLOT"), Argument("NAME")),
     options=(Option("--dir", "The folder that gets it", metavar="FOLDER", default="."),),
-    notes=("SLOT is storage, transport, runtime, attach or events. The path of what was written is printed.",))
+    notes=("SLOT is storage, transport, runtime, attach, network or events. The path of what was written is printed.",))

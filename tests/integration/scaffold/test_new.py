@@ -13,14 +13,14 @@ import pytest
 from conman_kernel.testing.command import Command
 
 TOP = Path(__file__).resolve().parents[3]
-SLOTS = ("storage", "transport", "runtime", "attach", "events")
+SLOTS = ("storage", "transport", "runtime", "attach", "network", "events")
 
 # Of slots without a kit: every test. What passes although nothing is written needs no author.
 PASSES = {"runtime": {"test_the_argv_tables_can_be_filled_in"}, "events": {"test_closing_twice_does_nothing"}}
 FAILS = {"runtime": {"test_texts_become_exit_codes", "test_features_are_told"}, "events": {"test_an_event_is_taken"}}
 # Of kits: some of the promises that nothing written can keep.
 BROKEN = {"storage": {"test_a_new_snapshot_is_empty_and_roots", "test_a_missing_parent_is_not_found"},
-          "transport": {"test_chunks_are_small_and_never_empty"}, "attach": {"test_output_is_carried_in_order"}, "runtime": set()}
+          "transport": {"test_chunks_are_small_and_never_empty"}, "attach": {"test_output_is_carried_in_order"}, "network": {"test_wishes_are_kept"}, "runtime": set()}
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_it_builds_and_fails_only_where_work_is_left(written: Path, tmp_path: Pa
     assert done.returncode == 0, done.stderr
     assert (site / f"conman_sand_{slot}" / "py.typed").exists()
     asked = {"storage": ["-k", "declared or new_snapshot or missing_parent"], "transport": ["-k", "declared or chunks"],
-             "attach": ["-k", "declared or carried_in_order"]}.get(slot, [])
+             "attach": ["-k", "declared or carried_in_order"], "network": ["-k", "declared or wishes"]}.get(slot, [])
     done = run(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-c", str(written / "pyproject.toml"), "-vv", "tests", *asked,
                cwd=written, PYTHONPATH=str(site))
     assert done.returncode == 1, done.stdout + done.stderr

@@ -27,13 +27,14 @@ def sub(subnet: str, **more: str) -> Network:
     return net(subnets=(Subnet(subnet, **more),))
 
 
-def test_the_first_network_is_podmans_and_others_follow() -> None:
-    first = made(net("a"))
+def test_the_default_network_is_podmans_and_others_follow() -> None:
+    first = made(net("bridge"))
     assert first.subnets == (Subnet("10.88.0.0/16", "10.88.0.1"),) and first.interface == "conman0"
     second = made(net("b"), (first,))
     assert second.subnets == (Subnet("10.89.0.0/24", "10.89.0.1"),) and second.interface == "conman1"
     third = made(net("c"), (first, second))
     assert third.subnets == (Subnet("10.89.1.0/24", "10.89.1.1"),) and third.interface == "conman2"
+    assert made(net("bridge"), (second,)).subnets[0].subnet == "10.88.0.0/16"
     assert made(net("d"), (first, third)).subnets[0].subnet == "10.89.0.0/24" and made(net("d"), (first, third)).interface == "conman1"
 
 
@@ -45,7 +46,7 @@ def test_what_is_there_already_is_what_is_kept() -> None:
 
 def test_subnets_that_the_host_uses_are_passed_over() -> None:
     host = Host((Route("10.88.0.0/16", "cni-podman0"), Route("10.89.0.0/23", "tun0")), ("cni-podman0", "conman0"))
-    network = made(net("a"), (), host)
+    network = made(net("bridge"), (), host)
     assert network.subnets[0].subnet == "10.89.2.0/24" and network.interface == "conman1"
 
 
@@ -71,7 +72,7 @@ def test_what_is_asked_for_is_completed() -> None:
 
 
 def test_an_internal_network_has_a_gateway_only_where_one_is_asked_for() -> None:
-    assert made(net(internal=True)).subnets == (Subnet("10.88.0.0/16"),)
+    assert made(net(internal=True)).subnets == (Subnet("10.89.0.0/24"),)
     assert made(net(internal=True, subnets=(Subnet("10.1.0.0/24", "10.1.0.9"),))).subnets[0].gateway == "10.1.0.9"
 
 
@@ -103,7 +104,7 @@ def test_what_is_refused(wanted: Network, words: str) -> None:
 
 
 @pytest.mark.parametrize("wanted, words", [
-    (sub("10.88.7.0/24"), r"the subnet 10\.88\.7\.0/24 overlaps 10\.88\.0\.0/16, of network first"),
+    (sub("10.89.0.128/25"), r"the subnet 10\.89\.0\.128/25 overlaps 10\.89\.0\.0/24, of network first"),
     (sub("172.16.9.0/24"), r"overlaps 172\.16\.0\.0/16, which the host routes to eth0"),
     (sub("10.0.0.0/8"), "of network first"),
     (net(interface="conman0"), "interface conman0 is that of network first"), (net(interface="br0"), "the host has an interface br0 already"),

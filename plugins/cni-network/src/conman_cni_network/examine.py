@@ -59,7 +59,7 @@ def forwarding(context: PluginContext[Options], request: CheckRequest) -> Iterat
 
 
 def routes(context: PluginContext[Options], request: CheckRequest) -> Iterator[Finding]:
-    """Whether something has the subnet that the first network would get."""
+    """Whether something has the subnet that the default network would get."""
     from ipaddress import ip_network
 
     for line in request.host.read("/proc/net/route", 1 << 20).splitlines()[1:]:
@@ -69,7 +69,7 @@ def routes(context: PluginContext[Options], request: CheckRequest) -> Iterator[F
         subnet = ".".join(str(byte) for byte in reversed(bytes.fromhex(fields[1])))
         whole = ip_network(f"{subnet}/{int(fields[7], 16).bit_count()}", strict=False)
         if whole.prefixlen and whole.overlaps(ip_network(_PODMANS)):
-            yield Finding("note", str(whole), f"the host routes it to {fields[0]}: the first network gets another subnet than "
+            yield Finding("note", str(whole), f"the host routes it to {fields[0]}: the default network gets another subnet than "
                           f"{_PODMANS}")
 
 
