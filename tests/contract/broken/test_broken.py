@@ -11,11 +11,11 @@ from types import ModuleType
 
 import pytest
 
-from . import attaches, runtimes, storage_crowds, storage_drivers, transport_places, transports
+from . import attaches, networks, networks_live, runtimes, storage_crowds, storage_drivers, transport_places, transports
 
 HERE = Path(__file__).parent
 TOP = HERE.parents[2]
-MODULES = (attaches, runtimes, storage_crowds, storage_drivers, transport_places, transports)
+MODULES = (attaches, networks, networks_live, runtimes, storage_crowds, storage_drivers, transport_places, transports)
 
 
 def _file(module: ModuleType) -> str:
@@ -31,7 +31,7 @@ def ended() -> set[tuple[str, str]]:
              for module in MODULES for one, tests in module.TABLE.items() for test in tests]
     nodes += [f"{HERE}/{_file(module)}::Test{one.__name__}" for module in MODULES for one, tests in module.TABLE.items() if not tests]
     done = subprocess.run([sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir", TOP, "--confcutdir", HERE, "-p", "no:cacheprovider",
-                           "--import-mode=importlib", "-q", "-rfE", "--tb=no", *nodes], capture_output=True, text=True, timeout=300, cwd=TOP)
+                           "--import-mode=importlib", "-q", "-rfE", "--tb=no", *nodes], capture_output=True, text=True, timeout=600, cwd=TOP)
     assert done.returncode == 1, done.stdout + done.stderr
     return set(re.findall(r"^(FAILED|ERROR) (?:\S*/)?(\w+\.py::\S+)", done.stdout, flags=re.M))
 
