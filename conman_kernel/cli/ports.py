@@ -11,14 +11,24 @@ _Run = tuple[PublishedPort, int]
 
 def ports_text(ports: Iterable[PublishedPort]) -> str:
     """The column PORTS; empty where nothing is published."""
+    return ", ".join(f"{place(port.host_address)}:{_span(port.host_port, count)}->"
+                     f"{_span(port.container_port, count)}/{port.protocol}" for port, count in _runs(ports))
+
+
+def _runs(ports: Iterable[PublishedPort]) -> list[_Run]:
     runs: list[_Run] = []
     for port in sorted(ports, key=lambda one: (one.host_address, one.protocol, one.container_port, one.host_port)):
         if runs and _follows(runs[-1], port):
             runs[-1] = (runs[-1][0], runs[-1][1] + 1)
         else:
             runs.append((port, 1))
-    return ", ".join(f"{place(port.host_address)}:{_span(port.host_port, count)}->"
-                     f"{_span(port.container_port, count)}/{port.protocol}" for port, count in runs)
+    return runs
+
+
+def ports_document(ports: Iterable[PublishedPort]) -> list[dict[str, object]] | None:
+    """What ``ps --format json`` says of them; None where nothing is published."""
+    return [{"host_ip": first.host_address, "container_port": first.container_port, "host_port": first.host_port, "range": count,
+             "protocol": first.protocol} for first, count in _runs(ports)] or None
 
 
 def place(address: str) -> str:

@@ -28,7 +28,7 @@ class Pinning:
         self.path = path
         self._output, write = os.pipe()
         null = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDWR, 0)
-        argv = [sys.executable, "-I", "-S", _PROGRAM, path]
+        argv = [sys.executable, "-I", "-S", _PROGRAM, path, str(os.getpid())]
         try:
             self._pid = os.posix_spawn(argv[0], argv, environment(), setsid=True,
                                        file_actions=[null, (os.POSIX_SPAWN_DUP2, 0, 1), (os.POSIX_SPAWN_DUP2, write, 2)])

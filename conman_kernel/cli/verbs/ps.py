@@ -17,6 +17,7 @@ from ..wording import ago, go_time
 
 if TYPE_CHECKING:
     from ...containers.container import Container
+    from ...kernel import Conman
 
 _NEVER = -62135596800
 """Go's zero time as Unix seconds: what podman's JSON says of a time that has not come."""
@@ -31,29 +32,32 @@ def _run(context: Context, values: Values) -> int:
         raise InvalidInput("quiet and format are mutually exclusive")
     last = 1 if values.flag("latest") else max(0, values.integer("last") or 0)
     filters = split_filters(values.many("filter"))
-    found = context.conman().containers.list(all=values.flag("all") or last > 0, filters=filters, last=last)
+    conman = context.conman()
+    found = conman.containers.list(all=values.flag("all") or last > 0, filters=filters, last=last)
     found = _sorted(found, values.text("sort"))
-    text = _text(found, values, time.time())
+    text = _text(conman, found, values, time.time())
     out.write(text)
     return 0
 
 
-def _text(found: Sequence[Container], values: Values, now: float) -> str:
+def _text(conman: Conman, found: Sequence[Container], values: Values, now: float) -> str:
     whole, format = values.flag("no-trunc"), values.text("format")
     if wants_json(format):
-        return json_text([_document(container, now) for container in found], indent=2)
+        networks = conman.containers.network_names()
+        return json_text([_document(container, now, networks.get(container.id, ())) for container in found], indent=2)
     if values.flag("quiet"):
         return "".join((container.id if whole else container.id[:12]) + "\n" for container in found)
     if format:
-        return render(format, [_row(container, now, whole=whole) for container in found], _HEADINGS,
+        networks = conman.containers.network_names() if "Networks" in format or "json" in format else {}
+        rows = [_row(container, now, networks.get(container.id, ()), whole=whole) for container in found]
+        return render(format, rows, _HEADINGS,
                       heading=not values.flag("noheading"))
     from ..ports import ports_text
 
-    rows = [(c.id if whole else c.id[:12], c.image_name or c.image_id[:12], _command(c, whole=whole), ago(c.created,
-                                                                                                          now),
-             status(c, now), ports_text(c.ports), c.name) for c in found]
+    cells = [(c.id if whole else c.id[:12], c.image_name or c.image_id[:12], _command(c, whole=whole), ago(c.created, now),
+              status(c, now), ports_text(c.ports), c.name) for c in found]
     head = [("CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES")]
-    return table(rows if values.flag("noheading") else head + rows)
+    return table(cells if values.flag("noheading") else head + cells)
 
 
 def _command(container: Container, *, whole: bool) -> str:
@@ -94,7 +98,9 @@ def _sorted(found: Sequence[Container], order: str) -> list[Container]:
     return sorted(found, key=lambda container: container.created)
 
 
-def _document(container: Container, now: float) -> dict[str, object]:
+def _document(container: Container, now: float, networks: Sequence[str]) -> dict[str, object]:
+    from ..ports import ports_document
+
     return {
         "AutoRemove": container.options.remove,
         "Command": list(container.command),
@@ -110,11 +116,11 @@ def _document(container: Container, now: float) -> dict[str, object]:
         "Mounts": [mount.target for mount in container.options.mounts],
         "Names": [container.name],
         "Namespaces": {},
-        "Networks": [],
+        "Networks": list(networks),
         "Pid": container.pid,
         "Pod": "",
         "PodName": "",
-        "Ports": None,
+        "Ports": ports_document(container.ports),
         "Size": None,
         "StartedAt": int(container.started) if container.started > 0 else _NEVER,
         "State": container.state,
@@ -125,7 +131,9 @@ def _document(container: Container, now: float) -> dict[str, object]:
     }
 
 
-def _row(container: Container, now: float, *, whole: bool) -> dict[str, object]:
+def _row(container: Container, now: float, networks: Sequence[str], *, whole: bool) -> dict[str, object]:
+    from ..ports import ports_text
+
     return {
         "ID": container.id if whole else container.id[:12],
         "Id": container.id,
@@ -146,8 +154,8 @@ def _row(container: Container, now: float, *, whole: bool) -> dict[str, object]:
         "Names": container.name,
         "Labels": container.labels,
         "Mounts": [mount.target for mount in container.options.mounts],
-        "Networks": "",
-        "Ports": "",
+        "Networks": ",".join(networks),
+        "Ports": ports_text(container.ports),
         "Pid": container.pid,
         "Pod": "",
         "PodName": "",

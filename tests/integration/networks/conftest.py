@@ -28,12 +28,19 @@ class Host:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.path = str(folder / "host")
-        pinning = Pinning(self.path)
-        pinning.wait(Cancel(30.0))
+        self._pin()
         self.conman = Command(str(folder), {"CONMAN_CONTAINERS_NETWORK": "bridge"})
         self.conman.program = self.inside(*self.conman.program)
         self.image = ""
         self.quiet: Aftermath | None = None
+
+    def _pin(self) -> None:
+        Pinning(self.path).wait(Cancel(30.0))
+
+    def new_namespace(self) -> None:
+        """As after a reboot: a network namespace that nobody has done anything in."""
+        unpin(self.path)
+        self._pin()
 
     def inside(self, *argv: str) -> list[str]:
         """A command line that runs there."""
@@ -145,5 +152,6 @@ def left_as_it_was(host: Host) -> Iterator[None]:
     """Whatever the test did: no mount, cgroup, process, folder, address or rule is left of it."""
     yield
     assert host.quiet is not None
+    host.conman.ok("network", "prune", "-f")
     assert differences(host.quiet, host.conman.root, host.conman.run_root) == []
     host.nothing_left()

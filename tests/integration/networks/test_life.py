@@ -153,16 +153,16 @@ def test_connect_and_disconnect_a_running_one(host: Host, left_as_it_was: None) 
 
 def test_addresses_that_were_wished_for(host: Host, left_as_it_was: None) -> None:
     host.conman.ok("network", "create", "--subnet", "10.99.0.0/24", "--ip-range", "10.99.0.128/25", "front")
-    run = ("run", "-d", "--name", "one", "--network", "front:ip=10.99.0.20,mac=92:d0:c6:0a:29:33,interface_name=net0")
+    run = ("run", "-d", "--name", "one", "--network", "front:ip=10.99.0.200,mac=92:d0:c6:0a:29:33,interface_name=net0")
     host.conman.ok(*run, host.image, "sleep", "1000")
     for _ in range(2):
         found = settings(host, "one")
-        assert (found["IPAddress"], found["MacAddress"]) == ("10.99.0.20", "92:d0:c6:0a:29:33")
-        assert "10.99.0.20/24" in host.conman.ok("exec", "one", "ip", "addr", "show", "net0")
+        assert (found["IPAddress"], found["MacAddress"]) == ("10.99.0.200", "92:d0:c6:0a:29:33")
+        assert "10.99.0.200/24" in host.conman.ok("exec", "one", "ip", "addr", "show", "net0")
         host.conman.ok("stop", "-t", "0", "one")
         host.conman.ok("start", "one")
-    taken = host.conman("run", "--rm", "--network", "front", "--ip", "10.99.0.20", host.image, "true")
-    assert taken.returncode != 0 and "10.99.0.20" in taken.stderr and taken.stderr.count("\n") <= 2
+    taken = host.conman("run", "--rm", "--network", "front", "--ip", "10.99.0.200", host.image, "true")
+    assert taken.returncode != 0 and "10.99.0.200" in taken.stderr and taken.stderr.count("\n") <= 2
     outside = host.conman("run", "--rm", "--network", "front", "--ip", "10.98.0.20", host.image, "true")
     assert outside.returncode == 125 and "10.98.0.20 not in any subnet on network front" in outside.stderr
     free = host.conman.ok("run", "--rm", "--network", "front", host.image, "ip", "-4", "addr", "show", "eth0")
