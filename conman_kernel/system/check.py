@@ -58,6 +58,7 @@ class Check:
             found = list(check_rows.damage(db, quick=self._options.quick))
             rows = read_rows(db)
             found += check_rows.dangling(db)
+            found += check_rows.joined(db)
         found += check_rows.upheld(self._conman, rows)
         for name, why in disk.unusable.items():
             found.append(Finding("storage-unusable", name, why, "what of it cannot be read is removed, and made again"))

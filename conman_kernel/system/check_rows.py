@@ -48,6 +48,14 @@ def dangling(db: sqlite3.Connection) -> list[Finding]:
     return found
 
 
+def joined(db: sqlite3.Connection) -> list[Finding]:
+    """Containers that do not run, of which the index says that they have something of a network."""
+    return [Finding("network-left", row[0], f"{row[1]} does not run, and still has what it got in {row[2]}", "given back")
+            for row in db.execute("SELECT c.id, c.name, group_concat(n.network, ', ') FROM container_networks n "
+                                  "JOIN containers c ON c.id = n.container_id WHERE n.result != '' "
+                                  "AND c.state IN ('created', 'exited') GROUP BY c.id ORDER BY c.num")]
+
+
 def upheld(conman: Conman, rows: Rows) -> Iterator[Finding]:
     """Leases and containers in a passing state whose process is gone."""
     for lease, purpose, pid in rows.dead:

@@ -22,12 +22,14 @@ class SystemPruneReport(Record):
 
     :param containers: ids.
     :param images: see :class:`~conman_kernel.images.pruning.PruneReport`.
+    :param networks: names.
     :param reclaimed: bytes in all: writable layers, layers, kept blobs, partial downloads.
     """
 
     containers: tuple[str, ...]
     images: PruneReport
     reclaimed: int
+    networks: tuple[str, ...] = ()
 
 
 def prune_containers(conman: Conman, filters: Mapping[str, Sequence[str]], cancel: Cancel) -> tuple[tuple[str, ...], int]:
@@ -64,11 +66,23 @@ def prune_containers(conman: Conman, filters: Mapping[str, Sequence[str]], cance
 
 
 def prune(conman: Conman, *, all: bool, filters: Mapping[str, Sequence[str]], cancel: Cancel) -> SystemPruneReport:
-    """Containers first, then the images that nothing needs by then, then partial downloads that nobody goes on with.
+    """Containers first, then the networks and images that nothing needs by then, then partial downloads that nobody goes on with.
 
     :param all: also images with a name that no container was made from.
     """
     containers, freed = prune_containers(conman, filters, cancel)
+    networks = _networks(conman, filters, cancel)
     images = conman.images.prune(all=all, filters=filters, cancel=cancel)
     partial = 0 if filters else partial_bytes(conman.images.parts, remove=True)[0]
-    return SystemPruneReport(containers, images, freed + images.reclaimed + partial)
+    return SystemPruneReport(containers, images, freed + images.reclaimed + partial, networks)
+
+
+def _networks(conman: Conman, filters: Mapping[str, Sequence[str]], cancel: Cancel) -> tuple[str, ...]:
+    """Networks that no container is in; where a plugin cannot remove its own that is reported, and stops nothing."""
+    wanted = tuple((name, value) for name, values in filters.items() for value in values)
+    try:
+        return conman.networks.prune(filters=wanted, cancel=cancel)
+    except ConmanError as error:
+        cancel.check()
+        conman.log.warning("networks cannot be removed: %s", error)
+        return ()

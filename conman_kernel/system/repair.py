@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..kernel import Conman
 
 ORDER: tuple[tuple[Kind, ...], ...] = (
-    ("index-damaged", "lease-dead", "container-stale", "image-mount", "mount-orphaned", "container-folder"),
+    ("index-damaged", "lease-dead", "container-stale", "image-mount", "network-left", "mount-orphaned", "container-folder"),
     ("storage-unusable", "snapshot-left", "row-dangling"),
     ("blob-altered", "blob-missing", "blob-unknown", "partial-stale"),
     ("layer-altered", "layer-missing", "image-incomplete", "container-layer"),
@@ -45,6 +45,7 @@ class Repair:
             "index-damaged": lambda finding: tidy.reindex(self._parts),
             "lease-dead": self._lease, "container-stale": self._stale,
             "image-mount": lambda finding: tidy.forget_mount(self._parts, finding.subject),
+            "network-left": lambda finding: tidy.leave_networks(conman, finding.subject, cancel),
             "mount-orphaned": lambda finding: tidy.unmount_orphan(conman, finding.subject, cancel),
             "container-folder": lambda finding: tidy.remove_folder(conman, finding.subject),
             "storage-unusable": self._clear, "snapshot-left": self._clear,

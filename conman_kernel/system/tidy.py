@@ -134,3 +134,21 @@ def _partials(parts: Parts) -> tuple[int, int]:
             continue  # finished just now
         count += 1
     return size, count
+
+
+def leave_networks(conman: Conman, id: str, cancel: Cancel) -> str:
+    """Give back what a container that does not run has of networks.
+
+    :raises ConmanError: its network plugin cannot.
+    """
+    from ..containers.networking import leave
+    from ..containers.state import refreshed
+
+    context = conman.containers.context
+    row = refreshed(context, id)
+    with context.locks.acquire(row.num, cancel):
+        row = refreshed(context, id)
+        if row.state not in ("created", "exited"):
+            return ""
+        leave(context, row, cancel, must=True)
+    return "given back"

@@ -21,7 +21,7 @@ _FILTER = Option("--filter", "Only what matches: until=TIME, label=KEY[=VALUE], 
 
 def _system(context: Context, values: Values) -> int:
     everything, filters = values.flag("all"), _filters(values)
-    lines = ["all stopped containers"]
+    lines = ["all stopped containers", "all networks not used by at least one container"]
     if values.flag("volumes"):
         lines.append("all volumes not used by at least one container (there are none yet)")
     lines.append("all images without at least one container associated with them" if everything else "all dangling images")
@@ -32,6 +32,8 @@ def _system(context: Context, values: Values) -> int:
     report = context.conman().system.prune(all=everything, filters=filters, cancel=context.cancel)
     if report.containers:
         out.write("Deleted Containers\n" + _lines(report.containers))
+    if report.networks:
+        out.write("Deleted Networks\n" + _lines(report.networks))
     if report.images.deleted:
         out.write("Deleted Images\n" + _lines(report.images.deleted))
     out.line(f"Total reclaimed space: {size(report.reclaimed, '', 4)}")
