@@ -48,6 +48,8 @@ RUN = ("console", "bash", "sh", "python")
 DATA = ("text", "toml", "json", "ini", "mermaid", "c", "make", "yaml", "diff")
 OPT_OUT = re.compile(r"<!-- not run by the tests: ([^>]{10,}?) -->\s*$")
 WAIT = 120
+NETWORKED = ("networks.md",)
+"""Pages whose containers are in networks: no bridge appears on the host."""
 
 
 class Block(NamedTuple):
@@ -156,7 +158,26 @@ def environment(scratch: Path, cli, registry: str, busybox_layout: Path) -> dict
             "CONMAN_CONTAINERS_NETWORK": "none"}
 
 
-def play(block: Block, folder: Path, environment: dict[str, str]) -> None:
+@pytest.fixture
+def enter(scratch: Path, cli, registry: str, environment: dict[str, str], request: pytest.FixtureRequest) -> Iterator[tuple[str, ...]]:
+    """Before the commands of a page: those of :data:`NETWORKED` run in a network namespace of their own, with the image at hand."""
+    if request.getfixturevalue("page").name not in NETWORKED:
+        yield ()
+        return
+    from conman_kernel.cancel import Cancel
+    from conman_kernel.networks.namespaces import Pinning, unpin
+
+    cli.ok("pull", "-q", "alpine", CONMAN_SHORT_NAMES=registry)
+    environment["CONMAN_CONTAINERS_NETWORK"] = "bridge"
+    path = str(scratch / "host")
+    Pinning(path).wait(Cancel(30.0))
+    cli.program = ["nsenter", f"--net={path}", *cli.program]
+    yield "nsenter", f"--net={path}"
+    cli.close()
+    unpin(path)
+
+
+def play(block: Block, folder: Path, environment: dict[str, str], enter: tuple[str, ...] = ()) -> None:
     """Run one block; what a command prints and its exit status are checked."""
     if block.language == "python":
         steps = [Command(block.text, "")]
@@ -166,6 +187,7 @@ def play(block: Block, folder: Path, environment: dict[str, str]) -> None:
         # One shell for the whole block, so that `cd` and variables last; the output of each command apart.
         parts = [f"{{\n{step.script}\n}} >{folder}/out.{n} 2>&1 || exit 1" for n, step in enumerate(steps)]
         argv = ["bash", "-uo", "pipefail", "-c", "\n".join(parts)]
+    argv = [*enter, *argv]
     work = folder / "work"
     work.mkdir(exist_ok=True)
     done = subprocess.run(argv, cwd=work, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
@@ -181,10 +203,11 @@ def play(block: Block, folder: Path, environment: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[str(p.relative_to(TOP)) for p in PAGES])
-def test_what_a_page_shows_is_true(page: Path, scratch: Path, environment: dict[str, str], registry: str) -> None:
+def test_what_a_page_shows_is_true(page: Path, scratch: Path, environment: dict[str, str], enter: tuple[str, ...],
+                                   registry: str) -> None:
     for block in blocks(page):
         if block.language in RUN and not block.reason:
-            play(block._replace(text=block.text.replace("127.0.0.1:5000", registry)), scratch, environment)
+            play(block._replace(text=block.text.replace("127.0.0.1:5000", registry)), scratch, environment, enter)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[str(p.relative_to(TOP)) for p in PAGES])
