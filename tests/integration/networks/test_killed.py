@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from conman_kernel import Conman
-from conman_kernel.testing.aftermath import differences, processes, wait_gone
+from conman_kernel.testing.aftermath import processes, wait_gone
 
 from .conftest import Host
 
@@ -63,8 +63,8 @@ def test_run(host: Host, tmp_path: Path, request: pytest.FixtureRequest, flags: 
             failed.append(f"step {step}, {places[step - 1]}: ps said {shown.stderr}")
         host.conman.clear()
         left = {kind: what for kind, what in host.facts().items() if what}
-        if left or (host.quiet and differences(host.quiet, host.conman.root, host.conman.run_root)):
-            failed.append(f"step {step}, {places[step - 1]}: {left or 'see differences'}")
+        if left or host.left():
+            failed.append(f"step {step}, {places[step - 1]}: {left or host.left()}")
     assert not failed, "\n".join(failed)
     assert host.conman.ok("run", "--rm", "-p", "8080:80", host.image, "echo", "well") == "well\n"
 
