@@ -72,6 +72,7 @@ PAGES = (
         Entry(f"{K}.containers.instance.MountPoint", "Container.mount"),
         Entry(f"{K}.containers.writable.NewImage", "Container.commit"), Entry(f"{K}.worker.jobs.Change"),
         Entry(f"{K}.worker.jobs.PackResult"),
+        Entry(f"{K}.containers.top.listing.ProcessTable", "Container.top"),
         Entry(f"{K}.containers.logs.LogEntry"), Entry(f"{K}.containers.logs.LogReader", "Container.log_reader"))),
     Page("sessions", "Sessions", "Connections to the standard streams of processes: [sessions.md](../sessions.md).", (
         Entry(f"{K}.containers.session.SocketSession", "Container.session, ExecSession.session and others"),

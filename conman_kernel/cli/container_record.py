@@ -162,27 +162,7 @@ def _from_here(text: str) -> str:
 
 
 def _limits(values: Values, changes: dict[str, object]) -> None:
-    if any(values.given(name) for name in ("memory", "memory-swap", "memory-reservation")):
-        from ..containers.sizes import size
-
-        for name in ("memory", "memory-swap", "memory-reservation"):
-            if values.given(name):
-                changes[name.replace("-", "_")] = size(values.text(name))
-    if values.given("cpus"):
-        from ..containers.parse import cpus
-
-        changes["cpus"] = cpus(values.text("cpus"))
-    if values.given("cpu-shares"):
-        changes["cpu_shares"] = values.integer("cpu-shares")
-    for name in ("cpuset-cpus", "cpuset-mems"):
-        if values.given(name):
-            from ..containers.parse import cpuset
-
-            changes[name.replace("-", "_")] = cpuset(values.text(name))
-    if values.given("pids-limit"):
-        from ..containers.parse import pids_limit
-
-        changes["pids_limit"] = pids_limit(values.text("pids-limit"))
+    changes.update(limits(values))
     if values.given("ulimit"):
         from ..containers.parse import ulimit
 
@@ -191,6 +171,36 @@ def _limits(values: Values, changes: dict[str, object]) -> None:
         from ..containers.parse import oom_score_adj
 
         changes["oom_score_adj"] = oom_score_adj(values.text("oom-score-adj"))
+
+
+def limits(values: Values) -> dict[str, object]:
+    """The limits that are given on a command line, by the names of :class:`ContainerOptions`; what ``update`` changes.
+
+    :raises InvalidInput: one of the values is malformed; the message quotes it.
+    """
+    found: dict[str, object] = {}
+    if any(values.given(name) for name in ("memory", "memory-swap", "memory-reservation")):
+        from ..containers.sizes import size
+
+        for name in ("memory", "memory-swap", "memory-reservation"):
+            if values.given(name):
+                found[name.replace("-", "_")] = size(values.text(name))
+    if values.given("cpus"):
+        from ..containers.parse import cpus
+
+        found["cpus"] = 0.0 if values.text("cpus") == "0" else cpus(values.text("cpus"))
+    if values.given("cpu-shares"):
+        found["cpu_shares"] = values.integer("cpu-shares")
+    for name in ("cpuset-cpus", "cpuset-mems"):
+        if values.given(name):
+            from ..containers.parse import cpuset
+
+            found[name.replace("-", "_")] = cpuset(values.text(name)) if values.text(name) else ""
+    if values.given("pids-limit"):
+        from ..containers.parse import pids_limit
+
+        found["pids_limit"] = pids_limit(values.text("pids-limit"))
+    return found
 
 
 def _security(values: Values, changes: dict[str, object]) -> None:

@@ -32,7 +32,7 @@ def targets(conman: Conman, values: Values, *, of_all: Sequence[tuple[str, str]]
             missing: str = NONE_GIVEN, ignore: bool = False) -> list[Target]:
     """The containers that a command line names.
 
-    :param values: ``--all``, ``--latest``, ``--cidfile``, ``--filter`` and ``--ignore``, where the verb has them.
+    :param values: ``--all``, ``--running``, ``--latest``, ``--cidfile``, ``--filter`` and ``--ignore``, where the verb has them.
     :param of_all: what ``--all`` filters by, as in :meth:`Containers.list`.
     :param missing: the message where nothing is named.
     :param ignore: one that does not exist is no error, as with ``--ignore``.
@@ -40,7 +40,7 @@ def targets(conman: Conman, values: Values, *, of_all: Sequence[tuple[str, str]]
     :raises InvalidInput: nothing is named, or ``--all`` and names together.
     """
     options = values.everything()
-    everything, latest = options.get("all") is True, options.get("latest") is True
+    everything, latest = options.get("all") is True or options.get("running") is True, options.get("latest") is True
     filters = options.get("filter") or ()
     names = list(values.arguments)
     given = options.get("cidfile")
@@ -52,7 +52,9 @@ def targets(conman: Conman, values: Values, *, of_all: Sequence[tuple[str, str]]
     if latest:
         return [Target(c.id, c) for c in _latest(conman)]
     if everything or filters:
-        chosen = [*of_all, *split_filters(filters)] if isinstance(filters, tuple) else list(of_all)
+        asked = split_filters(filters) if isinstance(filters, tuple) else []
+        # Values of one key are alternatives: what the caller says of the status stands in the place of what --all means.
+        chosen = [*(pair for pair in of_all if pair[0] not in {key for key, _ in asked}), *asked]
         return [Target(c.id, c) for c in conman.containers.list(all=True, filters=chosen)]
     if not names:
         raise InvalidInput(missing)

@@ -57,6 +57,10 @@ class Values:
         value = self.value(key)
         return float(value) if isinstance(value, (int, float)) else None
 
+    def without_arguments(self) -> Values:
+        """The same options, and nothing besides."""
+        return Values(self._given, self._defaults, ())
+
     def everything(self) -> dict[str, Value]:
         """Every option of the verb with its value in force."""
         return {**self._defaults, **self._given}

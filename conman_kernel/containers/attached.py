@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..cancel import Cancel
 from ..errors import DeadlineExceeded, InvalidState, PluginFailed, ShimLost
-from . import rows
+from . import initialized, rows
 from .context import Context
 from .rows import ContainerRow
 from .streams import RunOutcome, Streams, terminal_size
@@ -40,6 +40,12 @@ def run_attached(context: Context, row: ContainerRow, streams: Streams, cancel: 
         from . import cleanup, session  # noqa: F401
 
     options = row.parsed_options()
+    early = initialized.go_on(context, row, cancel, join=lambda path: join_foreground(
+        context, path, streams, stdin_open=options.stdin_open, terminal=options.terminal, cancel=cancel))
+    if early is not None and early[1] is not None:
+        from .joining import join_joined
+
+        return join_joined(context, early[0], early[1], streams, cancel)
     started = start(context, row, size=terminal_size(streams), meanwhile=meanwhile, hold=True, cancel=cancel,
                     join=lambda path: join_foreground(context, path, streams, stdin_open=options.stdin_open,
                                                       terminal=options.terminal, cancel=cancel))

@@ -133,8 +133,10 @@ def processes(facts: HostFacts, container: str) -> list[int]:
     return sorted(pids - {0})
 
 
-def _thaw(facts: HostFacts, container: str) -> None:
-    """A frozen v1 cgroup does not die; a v2 one does, but would look frozen afterwards."""
+def thaw(facts: HostFacts, container: str) -> None:
+    """Let a container's processes run again, whatever its runtime knows of it.
+
+    A frozen v1 cgroup does not die; a v2 one does, but would look frozen afterwards."""
     for top in container_dirs(facts, container):
         for folder in _tree(top)[::-1]:
             for name, text in (("freezer.state", "THAWED"), ("cgroup.freeze", "0")):
@@ -154,7 +156,7 @@ def _kill_once(facts: HostFacts, container: str, cancel: Cancel) -> bool:
             while fds:
                 os.close(fds.pop())
             _kill_some(facts, container, pids[first:first + _AT_ONCE], fds)
-        _thaw(facts, container)
+        thaw(facts, container)
         waiting = list(fds)
         while waiting:
             ready = cancel.wait_readable(*waiting, timeout=_RETRY * 100)
@@ -255,3 +257,29 @@ def oom_kills(facts: HostFacts, container: str) -> int:
             if key == "oom_kill":
                 return int(value)
     return 0
+
+
+def memory_in_use(facts: HostFacts, container: str) -> int:
+    """Bytes of memory that the container uses and that cannot be had back by dropping cached files; 0 where that is not known."""
+    for mount in facts.cgroups:
+        if "memory" not in mount.controllers:
+            continue
+        folder = f"{mount.path}/{relative(facts, container)}"
+        used = _read(f"{folder}/{'memory.current' if mount.unified else 'memory.usage_in_bytes'}").strip()
+        counted = dict(line.split() for line in _read(f"{folder}/memory.stat").splitlines())
+        prefix = "" if mount.unified else "total_"
+        cached = sum(int(counted.get(f"{prefix}{name}", 0)) for name in ("active_file", "inactive_file"))
+        return max(0, int(used or 0) - cached)
+    return 0
+
+
+def whole_cpuset(facts: HostFacts, name: str) -> str:
+    """All that a container may be given: ``cpus`` or ``mems`` of the cgroup above the containers; empty where that is not known.
+
+    :param name: ``cpus`` or ``mems``.
+    """
+    for mount in facts.cgroups:
+        if "cpuset" in mount.controllers:
+            kinds = (f"cpuset.{name}.effective", f"cpuset.{name}") if mount.unified else (f"cpuset.{name}",)
+            return next((text for kind in kinds if (text := _read(f"{mount.path}/{kind}").strip())), "")
+    return ""

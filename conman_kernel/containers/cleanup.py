@@ -20,7 +20,7 @@ from .exitfile import ExitStatus
 from .files import remove_named
 from .rootfs import release
 from .rows import ContainerRow
-from .state import ended, exit_status
+from .state import HELD, RUNNING, ended, exit_status
 from .telling import tell
 
 _INTERRUPTED = "the start was interrupted"
@@ -45,7 +45,7 @@ def finish(context: Context, row: ContainerRow, cancel: Cancel, *, again: bool =
     status = exit_status(context, row)
     rebooted = row.boot_id != boot_id()
     over = _ended(row, status, rebooted)
-    if row.parsed_options().remove or row.state == "removing":
+    if (row.parsed_options().remove and not _restarted(row)) or row.state == "removing":
         # The row says `removing` before anything goes, so that this may go on while the runtime forgets the container.
         take_down(context, row, cancel, meanwhile=lambda: _dismantle(context, over, cancel, ran=_ran(row, over)))
         _leave_networks(context, row, cancel)
@@ -77,9 +77,14 @@ def _again(context: Context, row: ContainerRow) -> ContainerRow:
     return restart.leave_waiter(context, row, restart.next_backoff(row)) if restart.wanted(row) else row
 
 
+def _restarted(row: ContainerRow) -> bool:
+    """Whether somebody has ended the run in order to begin another: then it stays, with ``--rm`` too."""
+    return row.state in RUNNING and alive(row.owner_pid, row.owner_start)
+
+
 def _ran(before: ContainerRow, over: ContainerRow) -> bool:
     """Whether there is an end to be told: not of a run that had ended before, or never began."""
-    return before.state in ("starting", "running", "paused") and over.state == "exited" and over.error != _INTERRUPTED
+    return before.state in ("starting", *HELD) and over.state == "exited" and over.error != _INTERRUPTED
 
 
 def take_down(context: Context, row: ContainerRow, cancel: Cancel, *, meanwhile: Callable[[], None] | None = None) -> None:

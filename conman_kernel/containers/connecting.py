@@ -13,7 +13,7 @@ from .context import Context
 from .network_options import check_addresses, slot_ports
 from .networking import tell_names
 from .rows import ContainerRow
-from .state import is_running, refreshed
+from .state import is_held, refreshed
 
 
 def connect(context: Context, row: ContainerRow, network: str, *, addresses: tuple[str, ...], mac: str, aliases: tuple[str, ...],
@@ -33,7 +33,7 @@ def connect(context: Context, row: ContainerRow, network: str, *, addresses: tup
             wish = Wish(max((one.wish.position for one in others), default=-1) + 1, _interface(interface, others), addresses, mac,
                         aliases)
             network_rows.join(connection, row.id, name, wish)
-        if is_running(context, row):
+        if is_held(context, row):
             _join_live(context, row, Membership(row.id, name, wish, None), found, first=not others, cancel=cancel)
     _tell(context, "connect", found, row)
 

@@ -10,9 +10,10 @@ from .conversing import Conversing
 from .holding import Holding
 from .living import Living
 from .state import refreshed
+from .watching import Watching
 
 
-class Container(Living, Conversing, Holding, Connected):
+class Container(Living, Watching, Conversing, Holding, Connected):
     """One container. Properties are as of when it was read; :meth:`refresh` reads again. Methods may be called from
     any thread, and whatever else is going on with the container: they take its lock."""
 

@@ -7,7 +7,7 @@ from typing import Mapping
 from ..oci.runtime.options import ContainerOptions
 from .context import Context
 from .rows import ContainerRow
-from .state import RUNNING, outward
+from .state import HELD, outward
 
 
 class Described:
@@ -36,7 +36,7 @@ class Described:
         if self._over is not None and self._over[0] is row:
             return self._over[1]
         now = outward(self._context, row)
-        if now.state not in RUNNING:
+        if now.state not in HELD:
             self._over = row, now
         return now
 
@@ -77,14 +77,14 @@ class Described:
 
     @property
     def state(self) -> str:
-        """``created running paused restarting exited removing``: what is true now of the record that was read."""
+        """``created initialized running paused restarting exited removing``: what is true now of the record that was read."""
         return self._now().state
 
     @property
     def pid(self) -> int:
         """The main process, as this host sees it; 0 where none runs."""
         now = self._now()
-        return now.pid if now.state in RUNNING else 0
+        return now.pid if now.state in HELD else 0
 
     @property
     def exit_code(self) -> int:

@@ -15,7 +15,7 @@ from .context import Context
 from .inspect_network import network_settings, port_bindings
 from .paths import log_file
 from .rows import ContainerRow
-from .state import RUNNING
+from .state import HELD
 
 
 def inspect_document(context: Context, row: ContainerRow) -> dict[str, object]:
@@ -27,7 +27,7 @@ def inspect_document(context: Context, row: ContainerRow) -> dict[str, object]:
     parts = row.image_parts()
     args = command_line(options, parts)
     run = context.layout.container_run(row.id)
-    running = row.state in RUNNING
+    running = row.state in HELD
     return {
         "Id": row.id, "Created": rfc3339(row.created), "Path": args[0] if args else "", "Args": args[1:],
         "State": _state(context, row),
@@ -48,7 +48,7 @@ def inspect_document(context: Context, row: ContainerRow) -> dict[str, object]:
 
 
 def _state(context: Context, row: ContainerRow) -> dict[str, object]:
-    state, running = row.state, row.state in RUNNING
+    state, running = row.state, row.state in HELD
     return {"OciVersion": "1.0.2", "Status": state, "Running": state == "running", "Paused": state == "paused",
             "Restarting": state == "restarting", "OOMKilled": bool(row.oom), "Dead": False, "Pid": row.pid if running else 0,
             "ConmonPid": row.shim_pid if running else 0, "ExitCode": row.exit_code if row.finished else 0,

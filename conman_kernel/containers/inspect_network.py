@@ -8,7 +8,7 @@ from ..oci.runtime.options import ContainerOptions, PublishedPort
 from ..slots.network import Joined
 from .context import Context
 from .rows import ContainerRow
-from .state import RUNNING
+from .state import HELD
 
 
 def network_settings(context: Context, row: ContainerRow, options: ContainerOptions) -> dict[str, object]:
@@ -16,7 +16,7 @@ def network_settings(context: Context, row: ContainerRow, options: ContainerOpti
     with context.index.read() as connection:
         memberships = network_rows.of_container(connection, row.id)
         networks = {one.network: network_rows.by_name(connection, one.network) for one in memberships}
-    running = row.state in RUNNING
+    running = row.state in HELD
     joined = [one.result.joined if running and one.result is not None else None for one in memberships]
     first = next((one for one in joined if one is not None), None)
     key = context.networks.means.namespace(row.id) if running and options.network == "bridge" else ""

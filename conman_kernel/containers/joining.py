@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ..cancel import Cancel
 from ..errors import InvalidInput, InvalidState, NotFound, ShimLost
 from ..slots.attach import End, Outcome
+from . import initialized
 from .attached import carry
 from .context import Context
 from .pump import check, pump
@@ -51,10 +52,15 @@ def join_person(context: Context, row: ContainerRow, streams: Streams, cancel: C
         return RunOutcome(row.id, "exited", wait(context, row, cancel))
     with session:
         tell(context, row, "attach")
-        lines, columns = terminal_size(streams)
-        if lines and session.terminal:
-            session.resize(rows=lines, columns=columns)
-        return _outcome(context, row, carry(context, row, session, streams, cancel), cancel)
+        return join_joined(context, row, session, streams, cancel)
+
+
+def join_joined(context: Context, row: ContainerRow, session: SocketSession, streams: Streams, cancel: Cancel) -> RunOutcome:
+    """Carry a person's terminal or pipes through a session that is connected. Errors as :func:`join_person`."""
+    lines, columns = terminal_size(streams)
+    if lines and session.terminal:
+        session.resize(rows=lines, columns=columns)
+    return _outcome(context, row, carry(context, row, session, streams, cancel), cancel)
 
 
 def join_program(context: Context, row: ContainerRow, *, stdin: Source, stdout: Sink, stderr: Sink, cancel: Cancel) -> RunOutcome:
@@ -83,10 +89,15 @@ def start_session(context: Context, row: ContainerRow, *, stdin: bool, stdout: b
     :raises InvalidState: it runs already.
     """
     options = row.parsed_options()
-    started = start(context, row, size=size, cancel=cancel,
-                    join=lambda path: connect(path, stdin=stdin and options.stdin_open, stdout=stdout, stderr=stderr,
-                                              foreground=foreground, cancel=cancel))
-    return _session(row, started)
+
+    def join(path: str) -> SocketSession:
+        return connect(path, stdin=stdin and options.stdin_open, stdout=stdout, stderr=stderr, foreground=foreground,
+                       cancel=cancel)
+
+    early = initialized.go_on(context, row, cancel, join=join)
+    if early is not None and early[1] is not None:
+        return early[1]
+    return _session(row, start(context, row, size=size, cancel=cancel, join=join))
 
 
 def _session(row: ContainerRow, started: Started | None) -> SocketSession:

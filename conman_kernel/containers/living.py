@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Iterator
-
 from ..cancel import Cancel
 from .described import Described
 from .state import refreshed
-
-if TYPE_CHECKING:
-    from .stats import ContainerStats
 
 
 class Living(Described):
@@ -24,12 +19,96 @@ class Living(Described):
         :raises InvalidState: its state does not allow it.
         :raises CommandNotFound, CommandNotExecutable, RuntimeFailed: the runtime refused; the container is as before.
         """
+        from . import initialized
         from .start import release, start
 
-        started = start(self._context, self._row, cancel=cancel or Cancel())
+        watch = cancel or Cancel()
+        early = initialized.go_on(self._context, self._row, watch)
+        if early is not None:
+            self._row = early[0]
+            return
+        started = start(self._context, self._row, cancel=watch)
         if started is not None:
             self._row = started.row
             release(started)
+
+    def init(self, *, cancel: Cancel | None = None) -> None:
+        """Create it at its runtime without starting it: its state is ``initialized``, its file system is mounted, its process is
+        there and waits for :meth:`start`.
+
+        :raises InvalidState: that was done already, or it runs.
+        :raises CommandNotFound, CommandNotExecutable, RuntimeFailed: the runtime refused; the container is as before.
+        """
+        from .initialized import init
+
+        self._row = init(self._context, self._row, cancel or Cancel())
+
+    def restart(self, *, timeout: int | None = None, cancel: Cancel | None = None) -> None:
+        """End it as :meth:`stop` does, where it runs, and start it. One with ``remove=True`` stays for that.
+
+        :raises InvalidState: it is paused, or being removed.
+        :raises CommandNotFound, CommandNotExecutable, RuntimeFailed: it was stopped, and the runtime refused to start it again.
+        """
+        from .again import restart
+
+        self._row = restart(self._context, self._row, timeout=timeout, cancel=cancel or Cancel())
+
+    def pause(self, *, cancel: Cancel | None = None) -> None:
+        """Have none of its processes run until :meth:`unpause`.
+
+        :raises InvalidState: it does not run, or is paused already.
+        :raises Unavailable: its runtime cannot pause.
+        :raises RuntimeFailed: the runtime refused; it runs on.
+        """
+        from .pausing import pause
+
+        pause(self._context, self._row, cancel or Cancel())
+        self._row = refreshed(self._context, self.id)
+
+    def unpause(self, *, cancel: Cancel | None = None) -> None:
+        """Let its processes run on.
+
+        :raises InvalidState: it is not paused.
+        :raises RuntimeFailed: the runtime refused; it is still paused.
+        """
+        from .pausing import unpause
+
+        unpause(self._context, self._row, cancel or Cancel())
+        self._row = refreshed(self._context, self.id)
+
+    def rename(self, name: str, *, cancel: Cancel | None = None) -> None:
+        """Give it another name, whatever it does meanwhile; its own is no error.
+
+        :raises InvalidInput: no container can be called so.
+        :raises AlreadyExists: another one is.
+        """
+        from .rename import rename
+
+        self._row = rename(self._context, self._row, name, cancel or Cancel())
+
+    def update(self, *, memory: int | None = None, memory_swap: int | None = None, memory_reservation: int | None = None,
+               cpus: float | None = None, cpu_shares: int | None = None, cpuset_cpus: str | None = None,
+               cpuset_mems: str | None = None, pids_limit: int | None = None, restart: str | None = None,
+               cancel: Cancel | None = None) -> None:
+        """Change its limits, now where it runs and for every start to come; each as in :class:`.ContainerOptions`, None as it is.
+
+        :param restart: its policy: ``no``, ``on-failure[:N]``, ``always`` or ``unless-stopped``; from its next end on.
+        :raises InvalidInput, Unavailable: limits that contradict each other, or that this host or its runtime cannot give.
+        :raises InvalidState: the memory limit is below what it uses.
+        :raises RuntimeFailed: the runtime refused. After any error the container is as before.
+        """
+        from .limits import update
+        from .restart import parse_policy, set_policy
+
+        watch = cancel or Cancel()
+        policy = None if restart is None else parse_policy(restart)
+        asked = {"memory": memory, "memory_swap": memory_swap, "memory_reservation": memory_reservation, "cpus": cpus,
+                 "cpu_shares": cpu_shares, "cpuset_cpus": cpuset_cpus, "cpuset_mems": cpuset_mems, "pids_limit": pids_limit}
+        self._row = update(self._context, self._row, {key: value for key, value in asked.items() if value is not None},
+                           watch)
+        if policy is not None:
+            self._row = set_policy(self._context, self._row, *policy, watch)
+        self._options = None
 
     def kill(self, signal: int = 9, *, cancel: Cancel | None = None) -> None:
         """Send a signal to its main process.
@@ -43,7 +122,10 @@ class Living(Described):
         stop.kill(self._context, self._row, signal, cancel or Cancel())
 
     def stop(self, *, timeout: int | None = None, cancel: Cancel | None = None) -> None:
-        """End it: its stop signal, ``timeout`` seconds, SIGKILL. Returns once it is cleaned up. Not running is no error."""
+        """End it: its stop signal, ``timeout`` seconds, SIGKILL. Returns once it is cleaned up. Not running is no error.
+
+        :raises InvalidState: it is paused.
+        """
         from . import stop
 
         stop.stop(self._context, self._row, timeout=timeout, cancel=cancel or Cancel())
@@ -69,21 +151,10 @@ class Living(Described):
 
         return stop.end_descriptor(refreshed(self._context, self.id))
 
-    def stats(self, *, interval: float = 1.0, cancel: Cancel | None = None) -> Iterator[ContainerStats]:
-        """What it uses, from now on until it ends: the first sample comes at once.
-
-        :param interval: seconds from one to the next.
-        :raises InvalidState: it does not run.
-        :raises InvalidInput: the interval is none.
-        """
-        from .stats import of_one
-
-        return of_one(self._context, self._row, interval=interval, cancel=cancel or Cancel())
-
     def remove(self, *, force: bool = False, timeout: int | None = None, cancel: Cancel | None = None) -> None:
         """Remove it with its file system and log.
 
-        :param force: stop it first, with ``timeout`` as in :meth:`stop`.
+        :param force: stop it first, with ``timeout`` as in :meth:`stop`; one that is paused is killed.
         :raises InvalidState: it runs, and ``force`` is not given.
         """
         from .removal import remove

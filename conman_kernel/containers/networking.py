@@ -21,7 +21,7 @@ from .rows import ContainerRow
 GATEWAY = "host-gateway"
 """docker's word for the host, in the place of an address."""
 
-_LIVING = ("starting", "running", "paused")
+_LIVING = ("starting", "initialized", "running", "paused")
 
 
 class Beside:

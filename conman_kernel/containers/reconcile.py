@@ -11,6 +11,7 @@ from . import rows
 from .context import Context
 from .paths import shim_alive
 from .rows import ContainerRow
+from .state import HELD, INITIALIZED, is_held
 
 _PATIENCE_SECONDS = 5.0
 """How long another command may take to settle a container before this one goes on without."""
@@ -62,9 +63,9 @@ def upheld(context: Context, row: ContainerRow, boot: str) -> bool:
         return False
     if alive(row.owner_pid, row.owner_start):
         return True
-    if row.state == "paused" and row.owner_pid:
-        return False  # whoever paused it was to resume it, and was killed
-    if row.state in ("running", "paused", "starting", "restarting"):
+    if row.state in HELD and row.owner_pid:
+        return False  # whoever paused it was to resume it, or had begun to start it or to change its limits, and was killed
+    if row.state in (*HELD, "starting", "restarting"):
         # The shim turns into the clean-up command, under the same pid; so does the waiter of a restart.
         return shim_alive(context, row) or alive(row.shim_pid, row.shim_start)
     return False
@@ -77,13 +78,10 @@ def _settle(context: Context, row: ContainerRow, boot: str) -> None:
         return
     from .cleanup import finish, remove, stop_leftovers
     from .create import discard
-    from .state import is_running
 
     cancel = Cancel(30.0)
-    if now.state == "paused" and is_running(context, now):
-        from .still import resume
-
-        resume(context, now, cancel)
+    if is_held(context, now):
+        _taken_back(context, now, cancel)
         return
     if now.state == "creating":
         discard(context, now, known=True)
@@ -93,3 +91,19 @@ def _settle(context: Context, row: ContainerRow, boot: str) -> None:
         if now.boot_id == boot:
             stop_leftovers(context, now, cancel)
         finish(context, now, cancel)
+
+
+def _taken_back(context: Context, row: ContainerRow, cancel: Cancel) -> None:
+    """What a killed command had begun with a container that lives."""
+    if row.state == "paused":
+        from .still import resume
+
+        resume(context, row, cancel)
+    elif row.state == INITIALIZED:
+        from .initialized import settle
+
+        settle(context, row, cancel)
+    else:
+        from .limits import restore
+
+        restore(context, row, cancel)

@@ -7,7 +7,7 @@ from ..errors import InvalidState, NotFound, PluginNotInstalled
 from . import cleanup, stop
 from .context import Context
 from .rows import ContainerRow, by_id
-from .state import is_running
+from .state import INITIALIZED, is_running
 
 EXIT_IN_USE = 2
 """podman's exit code for removing what is still in use."""
@@ -19,11 +19,11 @@ def remove(context: Context, row: ContainerRow, *, force: bool, timeout: int | N
     :param force: stop it first, with ``timeout`` seconds until SIGKILL.
     :raises InvalidState: it runs, and ``force`` is not given.
     """
-    if force:
+    if force or row.state == INITIALIZED:
         try:
-            stop.stop(context, row, timeout=timeout, cancel=cancel)
+            stop.stop(context, row, timeout=timeout, cancel=cancel, paused_too=True)
         except PluginNotInstalled:  # nobody can pass its stop signal on; a NotFound, too
-            stop.stop(context, row, timeout=0, cancel=cancel)
+            stop.stop(context, row, timeout=0, cancel=cancel, paused_too=True)
         except NotFound:
             return  # somebody was faster
     with context.locks.acquire(row.num, cancel):

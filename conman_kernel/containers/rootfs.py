@@ -51,7 +51,7 @@ def let_go(context: Context, row: ContainerRow, *, force: bool) -> bool:
     left = 0 if force else max(0, row.mounts - 1)
     with context.index.write() as connection:
         rows.update(connection, row.id, mounts=left)
-    if left == 0 and (row.state not in ("running", "paused", "starting") or row.boot_id != boot_id()):
+    if left == 0 and (row.state not in ("initialized", "running", "paused", "starting") or row.boot_id != boot_id()):
         _take_down(path(context, row))
     return held
 

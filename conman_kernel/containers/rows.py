@@ -19,8 +19,8 @@ class ContainerRow(Record):
     """One container as the index has it. Times are seconds since the epoch, 0 where it has not happened.
 
     :param num: row number, and byte of the lock file.
-    :param state: ``creating created starting running paused restarting exited removing``; while ``restarting``, the shim is its
-        waiter (see :mod:`.restart`).
+    :param state: ``creating created starting initialized running paused restarting exited removing``; while ``restarting``, the
+        shim is its waiter (see :mod:`.restart`).
     :param process: the image's share of the process (:class:`~conman_kernel.oci.runtime.request.ImageParts` and what
         ``inspect`` shows), as JSON.
     :param boot_id: of the boot in which it was started last.
@@ -123,6 +123,12 @@ def by_id(connection: sqlite3.Connection, id: str) -> ContainerRow | None:
     """The container of exactly this id, or None."""
     found = connection.execute(f"SELECT {_COLUMNS} FROM containers WHERE id = ?", (id,)).fetchone()
     return None if found is None else ContainerRow._make(found)
+
+
+def named(connection: sqlite3.Connection, name: str) -> str | None:
+    """The id of the container that has exactly this name; one that is only being made counts."""
+    found = connection.execute("SELECT id FROM containers WHERE name = ?", (name,)).fetchone()
+    return None if found is None else str(found[0])
 
 
 def find(connection: sqlite3.Connection, name_or_id: str) -> ContainerRow:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from typing import Mapping
 
 from ..cancel import Cancel
 from ..errors import CommandNotExecutable, CommandNotFound, RuntimeFailed, Unavailable
@@ -54,9 +55,13 @@ class RuntimeClient:
 
     def spawn(self, template: Template, id: str, **values: str) -> Spawned:
         """Begin a command without waiting for it; :meth:`finish` must follow."""
-        argv = self.argv(template, id, **values)
+        return self._spawn(self.argv(template, id, **values))
+
+    def _spawn(self, argv: list[str], stdin: int = -1) -> Spawned:
+        """:param stdin: a descriptor that it reads from; -1: there is nothing to read."""
         read, write = os.pipe2(os.O_CLOEXEC)
-        actions = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0), (os.POSIX_SPAWN_DUP2, write, 1),
+        nothing = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
+        actions = [nothing if stdin < 0 else (os.POSIX_SPAWN_DUP2, stdin, 0), (os.POSIX_SPAWN_DUP2, write, 1),
                    (os.POSIX_SPAWN_DUP2, write, 2)]
         try:
             pid = os.posix_spawn(argv[0], argv, environment(), file_actions=actions, setsid=True)
@@ -103,6 +108,25 @@ class RuntimeClient:
     def call(self, template: Template, id: str, cancel: Cancel, **values: str) -> bytes:
         """Run a command and wait for it; see :meth:`finish`."""
         return self.finish(self.spawn(template, id, **values), cancel, log=values.get("log", ""))
+
+    def update(self, id: str, resources: Mapping[str, object], cancel: Cancel, *, log: str) -> None:
+        """Change the limits of a container that runs.
+
+        :param resources: what changes of the specification's ``linux.resources``.
+        :param log: a file for the runtime's words, begun anew.
+        :raises Unavailable: the runtime has no such command.
+        :raises RuntimeFailed: it refused.
+        """
+        document = os.memfd_create("resources", os.MFD_CLOEXEC)
+        try:
+            os.write(document, json.dumps(resources).encode())
+            os.lseek(document, 0, os.SEEK_SET)
+            with open(log, "wb"):
+                pass
+            spawned = self._spawn(self.argv(self.commands.update, id, log=log), document)
+        finally:
+            os.close(document)
+        self.finish(spawned, cancel, log=log)
 
     def failure(self, text: str, argv: list[str] | None = None) -> RuntimeFailed:
         """The typed error for what the runtime said."""

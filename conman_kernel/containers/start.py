@@ -19,7 +19,7 @@ from .rootfs import ensure_mounted
 from .rows import ContainerRow
 from .runtime_client import RuntimeClient, last_error
 from .shim import CreateFailed, Shim, ShimConfig
-from .state import refreshed
+from .state import INITIALIZED, RUNNING, refreshed
 from .telling import tell
 
 if TYPE_CHECKING:
@@ -62,11 +62,42 @@ def start(context: Context, row: ContainerRow, *, join: Callable[[str], SocketSe
     """
     with context.locks.acquire(row.num, cancel):
         row = refreshed(context, row.id)
-        if row.state in ("running", "paused") and shim_alive(context, row):
+        if row.state in RUNNING and shim_alive(context, row):
+            if row.state == "paused":
+                raise InvalidState(f"unable to start container {row.id}: it is paused: container state improper",
+                                   hint=f"conman unpause {row.name}")
             return None
         if row.state not in ("creating", "created", "exited"):  # creating: by the caller, in `run`
             row = settle(context, row, cancel)
         return start_locked(context, row, join=join, hold=hold, size=size, meanwhile=meanwhile, cancel=cancel)
+
+
+def create_only(context: Context, row: ContainerRow, cancel: Cancel) -> ContainerRow:
+    """Create it at its runtime and leave it to its shim before it is started. The caller holds its lock.
+
+    :raises InvalidState: its state does not allow it. :raises RuntimeFailed: as :func:`start`.
+    """
+    if row.state not in ("created", "exited"):
+        row = settle(context, row, cancel)
+    shim = context.take_shim()
+    before = row
+    joining: Joining | None = None
+    try:
+        client = context.client_of(row)
+        row = _begin(context, row)
+        joining = _joining(context, row, cancel)
+        _, pid = _create(context, row, client, client.commands.create, shim, joining, (0, 0), None, cancel)
+        row = _there(context, row, pid, shim, INITIALIZED)
+        shim.release()
+        _write_pidfile(row, pid)
+    except BaseException as error:
+        if joining is not None:
+            joining.abandon()
+        _undo(context, before, row, shim, error)
+        raise
+    shim.close()
+    tell(context, row, "init")
+    return row
 
 
 def settle(context: Context, row: ContainerRow, cancel: Cancel) -> ContainerRow:
@@ -110,31 +141,19 @@ def start_locked(context: Context, row: ContainerRow, *, join: Callable[[str], S
     try:
         client = context.client_of(row)
         row = _begin(context, row)
-        if network_mode(context, row.parsed_options()) == "bridge":
-            from .networking import Joining
-
-            joining = Joining(context, row, cancel)
-            joining.begin(cancel)
-        bundle = write_bundle(context, row, ensure_mounted(context, row, cancel), cancel)
+        joining = _joining(context, row, cancel)
         # A terminal gets its size between create and start; else the runtime may do both at once: the shim reads no output before
         # `started`, so that nothing is lost either way.
         # And a process does not start before its networks are there: they are joined beside the create.
         at_once = bool(client.commands.run) and not row.parsed_options().terminal and joining is None
         template = client.commands.run if at_once else client.commands.create
-        shim.configure(_shim_config(context, row, client, template, bundle, size), hold=joining.held if joining else ())
-        if joining is not None:
-            joining.release()
-        if meanwhile is not None:
-            meanwhile()
-        pid = _created(shim, client, bundle, cancel)
-        if joining is not None:
-            joining.finish(cancel)
+        bundle, pid = _create(context, row, client, template, shim, joining, size, meanwhile, cancel)
         if join is not None:
             session = join(bundle.path + "/attach.sock")
         log = bundle.path + "/runtime.log"
         spawned = None if at_once else client.spawn(client.commands.start, row.id, log=log)
         try:
-            row = _running(context, row, pid, shim, again=again)
+            row = _there(context, row, pid, shim, "running", again=again)
         finally:
             if spawned is not None:
                 client.finish(spawned, cancel, log=log)
@@ -152,6 +171,39 @@ def start_locked(context: Context, row: ContainerRow, *, join: Callable[[str], S
         raise
     tell(context, row, "init", "start", *(("attach",) if session is not None else ()))
     return Started(row, shim, session)
+
+
+def _joining(context: Context, row: ContainerRow, cancel: Cancel) -> Joining | None:
+    """The way into its networks, begun; None where it is in none."""
+    if network_mode(context, row.parsed_options()) != "bridge":
+        return None
+    from .networking import Joining
+
+    joining = Joining(context, row, cancel)
+    try:
+        joining.begin(cancel)
+    except BaseException:
+        joining.abandon()
+        raise
+    return joining
+
+
+def _create(context: Context, row: ContainerRow, client: RuntimeClient, template: Template, shim: Shim, joining: Joining | None,
+            size: tuple[int, int], meanwhile: Callable[[], object] | None, cancel: Cancel) -> tuple[Bundle, int]:
+    """Mount, write the bundle, have the shim create, with the networks joined beside that.
+
+    :returns: the bundle and the pid of the process.
+    """
+    bundle = write_bundle(context, row, ensure_mounted(context, row, cancel), cancel)
+    shim.configure(_shim_config(context, row, client, template, bundle, size), hold=joining.held if joining else ())
+    if joining is not None:
+        joining.release()
+    if meanwhile is not None:
+        meanwhile()
+    pid = _created(shim, client, bundle, cancel)
+    if joining is not None:
+        joining.finish(cancel)
+    return bundle, pid
 
 
 def _begin(context: Context, row: ContainerRow) -> ContainerRow:
@@ -172,10 +224,11 @@ def _begin(context: Context, row: ContainerRow) -> ContainerRow:
     return now
 
 
-def _running(context: Context, row: ContainerRow, pid: int, shim: Shim, *, again: bool) -> ContainerRow:
-    """Record the process; done while the runtime's start is under way."""
-    now = row._replace(state="running", pid=pid, pid_start=start_time(pid), shim_pid=shim.pid, shim_start=start_time(shim.pid),
-                       started=time.time(), finished=0.0, owner_pid=0, owner_start=0, error="", oom=0, stopped=0,
+def _there(context: Context, row: ContainerRow, pid: int, shim: Shim, state: str, *, again: bool = False) -> ContainerRow:
+    """Record the process; done while the runtime's start is under way, or where there is none yet."""
+    now = row._replace(state=state, pid=pid, pid_start=start_time(pid), shim_pid=shim.pid, shim_start=start_time(shim.pid),
+                       started=time.time() if state == "running" else row.started, finished=0.0,
+                       owner_pid=0, owner_start=0, error="", oom=0, stopped=0,
                        # Of a restarted one the last exit code is kept, for those who waited for the run before.
                        exit_code=row.exit_code if again else -1, restarts=row.restarts + 1 if again else 0,
                        backoff=row.backoff if again else 0)

@@ -14,6 +14,12 @@ from .rows import ContainerRow
 
 RUNNING = ("running", "paused")
 
+INITIALIZED = "initialized"
+"""Created at the runtime, with a shim beside it; its process waits for the start."""
+
+HELD = (INITIALIZED, *RUNNING)
+"""The states in which there is a process, and a shim that upholds it."""
+
 
 def refreshed(context: Context, id: str) -> ContainerRow:
     """The row as it is now.
@@ -29,8 +35,13 @@ def refreshed(context: Context, id: str) -> ContainerRow:
 
 
 def is_running(context: Context, row: ContainerRow) -> bool:
-    """True where its process lives (or its shim has not yet said how it ended), in this boot."""
-    return row.state in RUNNING and row.boot_id == boot_id() and (shim_alive(context, row) or alive(row.pid, row.pid_start))
+    """True where its process lives (or its shim has not yet said how it ended), in this boot, and was started."""
+    return row.state in RUNNING and is_held(context, row)
+
+
+def is_held(context: Context, row: ContainerRow) -> bool:
+    """As :func:`is_running`, also of one whose process still waits for the start."""
+    return row.state in HELD and row.boot_id == boot_id() and (shim_alive(context, row) or alive(row.pid, row.pid_start))
 
 
 def outward(context: Context, row: ContainerRow, boot: str = "") -> ContainerRow:
@@ -47,7 +58,7 @@ def outward(context: Context, row: ContainerRow, boot: str = "") -> ContainerRow
     if row.state == "starting":
         # A back-off that is written down is of a restart; a person's start has none.
         return row._replace(state="created" if not row.started else "restarting" if row.backoff else "exited")
-    if row.state not in RUNNING:
+    if row.state not in HELD:
         return row
     now_boot = boot or boot_id()
     if row.boot_id == now_boot and alive(row.pid, row.pid_start):

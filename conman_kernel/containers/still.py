@@ -43,9 +43,10 @@ def still(context: Context, row: ContainerRow, *, pause: bool, whole: bool, canc
         yield path
 
 
-def resume(context: Context, row: ContainerRow, cancel: Cancel) -> None:
+def resume(context: Context, row: ContainerRow, cancel: Cancel, *, told: bool = True) -> None:
     """Let a container that was paused here run on, and say so. The caller holds its lock; twice is no error.
 
+    :param told: False: nobody was told that it was paused, and nobody is told that it runs on.
     :raises RuntimeFailed: the runtime refuses, and the container is still paused.
     """
     client = context.client_of(row)
@@ -58,7 +59,7 @@ def resume(context: Context, row: ContainerRow, cancel: Cancel) -> None:
     with context.index.write() as connection:
         changed = connection.execute("UPDATE containers SET state = 'running', owner_pid = 0, owner_start = 0 "
                                      "WHERE id = ? AND state = 'paused'", (row.id,)).rowcount
-    if changed:
+    if changed and told:
         tell(context, row, "unpause")
 
 

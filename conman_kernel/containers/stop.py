@@ -11,7 +11,7 @@ from . import cgroups, rows
 from .context import Context
 from .paths import SHIM_LOST, exit_file, shim_alive
 from .rows import ContainerRow
-from .state import RUNNING, is_running, outward, refreshed
+from .state import HELD, INITIALIZED, RUNNING, is_held, is_running, outward, refreshed
 from .telling import tell
 
 _SHIM_GRACE = 3.0
@@ -71,6 +71,8 @@ def _signal(context: Context, row: ContainerRow, number: int, cancel: Cancel) ->
     except RuntimeFailed:
         if alive(row.pid, row.pid_start):
             raise
+    if number == _KILL and row.state == "paused":
+        cgroups.thaw(context.facts, row.id)  # frozen on cgroup v1 it does not die, and not every runtime sees to that
 
 
 def _state(context: Context, row: ContainerRow) -> str:
@@ -79,11 +81,22 @@ def _state(context: Context, row: ContainerRow) -> str:
     return "stopped" if state in RUNNING else state
 
 
-def stop(context: Context, row: ContainerRow, *, timeout: int | None, cancel: Cancel) -> None:
+def stop(context: Context, row: ContainerRow, *, timeout: int | None, cancel: Cancel, paused_too: bool = False) -> None:
     """End the main process: its stop signal, ``timeout`` seconds, SIGKILL. One that does not run is no error. No policy starts it
     again, and a restart that is waited for is taken back.
 
     :param timeout: seconds; None: the container's own, or the configuration's.
+    :param paused_too: one that is paused is killed at once: it could heed no signal.
+    :raises InvalidState: it is paused.
+    """
+    if end(context, row, timeout=timeout, cancel=cancel, paused_too=paused_too):
+        tell(context, row, "stop")
+
+
+def end(context: Context, row: ContainerRow, *, timeout: int | None, cancel: Cancel, paused_too: bool = False) -> bool:
+    """What :func:`stop` does, without telling anybody.
+
+    :returns: whether there was anything to end.
     """
     options = row.parsed_options()
     if timeout is None:
@@ -94,14 +107,20 @@ def stop(context: Context, row: ContainerRow, *, timeout: int | None, cancel: Ca
             from .restart import take_back
 
             take_back(context, row)
-            tell(context, row, "stop")
-            return
+            return True
+        if row.state == "paused" and not paused_too and is_held(context, row):
+            raise InvalidState(f"can only stop created or running containers. {row.id} is in state paused: container state "
+                               "improper", hint=f"conman unpause {row.name}, or conman kill {row.name}")
         if not row.stopped:
             note_stopped(context, row)  # also of one that has just ended: its clean-up is to see it
-        if not is_running(context, row):
-            return
+        if not is_held(context, row):
+            return False
+        if row.state == "paused":
+            timeout = 0
         pidfd = open_pidfd(row.pid, row.pid_start)
-        if pidfd >= 0 and timeout > 0:
+        if row.state == INITIALIZED:
+            cgroups.kill_all(context.facts, row.id, cancel)  # nothing of its own runs yet that could heed a signal
+        elif pidfd >= 0 and timeout > 0:
             _signal(context, row, stop_signal(row), cancel)
     # The lock is free while we wait: an exec, a kill or a ps must not.
     try:
@@ -115,7 +134,7 @@ def stop(context: Context, row: ContainerRow, *, timeout: int | None, cancel: Ca
         wait(context, row, cancel, run=row.started)
     except ShimLost:
         pass  # it is over, and nobody asked how
-    tell(context, row, "stop")
+    return True
 
 
 def _force(context: Context, row: ContainerRow, cancel: Cancel) -> None:
@@ -180,7 +199,7 @@ def _wait_once(context: Context, row: ContainerRow, cancel: Cancel) -> None:
     with context.locks.acquire(row.num, cancel):
         with context.index.read() as connection:
             now = rows.by_id(connection, row.id)
-        if now is not None and now.state in (*RUNNING, "starting", "removing", "restarting") and not _guarded(context, now):
+        if now is not None and now.state in (*HELD, "starting", "removing", "restarting") and not _guarded(context, now):
             from .cleanup import finish, stop_leftovers
 
             stop_leftovers(context, now, cancel)
@@ -191,7 +210,7 @@ def _guarded(context: Context, row: ContainerRow) -> bool:
     """True while a shim stands beside it that has not yet written how it ended, or somebody waits to start it again."""
     if row.state == "restarting":
         return alive(row.shim_pid, row.shim_start)
-    return shim_alive(context, row) and not (row.state in RUNNING and os.path.exists(exit_file(context, row)))
+    return shim_alive(context, row) and not (row.state in HELD and os.path.exists(exit_file(context, row)))
 
 
 def end_descriptor(row: ContainerRow) -> int:

@@ -66,6 +66,19 @@ def _groups(root_fd: int) -> list[_Group]:
     return [_Group(row[0], _id(row[2]), tuple(m for m in row[3].split(",") if m)) for row in rows]
 
 
+def names_in(root_fd: int) -> tuple[dict[int, str], dict[int, str]]:
+    """Names by number: of users, and of groups, as the files of a root file system have them; the first of each number.
+
+    :param root_fd: as for :func:`resolve_user`. Files that cannot be believed have no names.
+    """
+    try:
+        users = {user.uid: user.name for user in _passwd(root_fd)[::-1]}
+        groups = {group.gid: group.name for group in _groups(root_fd)[::-1]}
+    except InvalidInput:
+        return {}, {}
+    return users, groups
+
+
 def _unknown(what: str, name: str) -> NotFound:
     """The command cannot be executed as that user: podman's words and its exit code."""
     error = NotFound(f"unable to find {what} {name}: no matching entries in {'passwd' if what == 'user' else what} file")

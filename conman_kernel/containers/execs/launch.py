@@ -105,7 +105,8 @@ def remove_folder(folder: str) -> None:
 
 def not_running(row: ContainerRow) -> InvalidState:
     """The refusal for a container that does not run."""
-    error = InvalidState("can only create exec sessions on running containers", hint=f"conman start {row.name}")
+    error = InvalidState("can only create exec sessions on running containers",
+                         hint=f"conman {'unpause' if row.state == 'paused' else 'start'} {row.name}")
     error.exit_code = EXIT_REFUSED
     return error
 

@@ -72,6 +72,37 @@ def build_resources(request: SpecRequest) -> dict[str, object]:
     return doc
 
 
+def limits_in_force(options: ContainerOptions, facts: HostFacts, *, all_cpus: str = "",
+                    all_mems: str = "") -> dict[str, object]:
+    """``linux.resources`` for a container that runs: every limit that can be changed then, those that are not set included, so
+    that what was set before goes. Devices are left alone.
+
+    :param all_cpus: what a container without a ``cpuset_cpus`` may use; empty: it is not said. ``all_mems`` likewise.
+    """
+    have, v2 = facts.controllers(), facts.cgroup_mode == "v2"
+    doc: dict[str, object] = {}
+    if "memory" in have:
+        memory = {"limit": options.memory if options.memory > 0 else -1}
+        if options.memory_reservation > 0 or not v2:  # -1 would protect all that it uses, on v2
+            memory["reservation"] = options.memory_reservation or -1
+        if facts.swap_limit:
+            memory["swap"] = options.memory_swap or (options.memory * 2 if options.memory > 0 else -1)
+        doc["memory"] = memory
+    cpu: dict[str, object] = {}
+    if "cpu" in have:
+        cpu = {"quota": round(options.cpus * CPU_PERIOD) if options.cpus else -1, "period": CPU_PERIOD}
+        if options.cpu_shares or not v2:  # no number of shares is v2's own weight
+            cpu["shares"] = options.cpu_shares or 1024
+    if "cpuset" in have:
+        cpu |= {key: value for key, value in (("cpus", options.cpuset_cpus or all_cpus),
+                                              ("mems", options.cpuset_mems or all_mems)) if value}
+    if cpu:
+        doc["cpu"] = cpu
+    if "pids" in have:
+        doc["pids"] = {"limit": _pids(options, facts) or -1}
+    return doc
+
+
 def build_devices(devices: tuple[HostDevice, ...]) -> list[dict[str, object]]:
     """``linux.devices``: the nodes to make, without those that every runtime makes by itself."""
     return [{"path": d.path, "type": d.type, "major": d.major, "minor": d.minor, "fileMode": d.mode,
