@@ -29,6 +29,7 @@ def info(conman: Conman) -> dict[str, object]:
             "arch": host_platform().architecture, "os": sys.platform,
             "kernel": os.uname().release,
             "hostname": os.uname().nodename,
+            "distribution": _distribution(), **_memory(), "logDriver": conman.config.text("containers.log_driver"),
             "cpus": os.cpu_count(), "cgroupVersion": facts.cgroup_mode, "cgroupManager": facts.cgroup_manager,
             "security": {"seccompEnabled": facts.seccomp, "apparmorEnabled": facts.apparmor, "selinuxEnabled": facts.selinux,
                          "rootless": os.geteuid() != 0},
@@ -46,6 +47,23 @@ def info(conman: Conman) -> dict[str, object]:
                                  for p in conman.plugins.list() if p.slot == slot.group] for slot in SLOTS},
         "version": version(conman),
     }
+
+
+def _distribution() -> dict[str, str]:
+    """What ``/etc/os-release`` calls the host (os-release(5))."""
+    try:
+        known = platform.freedesktop_os_release()
+    except OSError:
+        return {"distribution": "unknown", "version": "unknown"}
+    return {"distribution": known["ID"], "version": known.get("VERSION_ID", "unknown")}
+
+
+def _memory() -> dict[str, int]:
+    """Bytes, from ``/proc/meminfo`` (proc(5)), which says kB."""
+    names = {"MemFree": "memFree", "MemTotal": "memTotal", "SwapFree": "swapFree", "SwapTotal": "swapTotal"}
+    with open("/proc/meminfo", encoding="ascii") as file:
+        lines = [line.split() for line in file]
+    return {names[words[0][:-1]]: int(words[1]) * 1024 for words in lines if words and words[0][:-1] in names}
 
 
 def version(conman: Conman) -> dict[str, object]:

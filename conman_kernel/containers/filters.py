@@ -1,5 +1,5 @@
-"""``ps --filter``: podman's keys. Filters of one key are alternatives, different keys must all hold; ``label`` and
-``before`` must all hold, too."""
+"""``ps --filter``: podman's keys. Filters of one key are alternatives, different keys must all hold; ``label``, ``label!``
+and ``before`` must all hold, too."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from .rows import ContainerRow
 
 Test = Callable[[ContainerRow], bool]
 
-KEYS = ("ancestor", "before", "exited", "id", "label", "name", "network", "runtime", "since", "status", "storage", "until",
-        "volume")
+KEYS = ("ancestor", "before", "exited", "id", "label", "label!", "name", "network", "pod", "restart-policy", "runtime", "since",
+        "status", "storage", "until", "volume")
 _STATES = ("created", "running", "paused", "restarting", "exited", "removing", "stopped", "initialized", "configured", "unknown")
 
 
@@ -29,7 +29,7 @@ def build(filters: Sequence[tuple[str, str]], *, all_rows: Sequence[ContainerRow
     groups: dict[str, list[Test]] = {}
     for number, (key, value) in enumerate(filters):
         test = _test(key, value, all_rows, images_of, networks_of)
-        groups.setdefault(f"{key}{number}" if key in ("label", "before") else key, []).append(test)
+        groups.setdefault(f"{key}{number}" if key in ("label", "label!", "before") else key, []).append(test)
     return lambda row: all(any(test(row) for test in group) for group in groups.values())
 
 
@@ -39,9 +39,9 @@ def _test(key: str, value: str, all_rows: Sequence[ContainerRow], images_of: Cal
         return lambda row: row.id.startswith(value) or _matches(value, row.id)
     if key == "name":
         return lambda row: _matches(value, row.name)
-    if key == "label":
+    if key in ("label", "label!"):
         name, _, wanted = value.partition("=")
-        return lambda row: _has_label(row, name, wanted)
+        return lambda row: _has_label(row, name, wanted) is (key == "label")
     if key == "status":
         if value not in _STATES:
             raise InvalidInput(f'"{value}" is not a valid container status', hint=f"one of {', '.join(_STATES)}")
@@ -52,7 +52,7 @@ def _test(key: str, value: str, all_rows: Sequence[ContainerRow], images_of: Cal
         return lambda row: row.state == "exited" and row.exit_code == code
     if key == "ancestor":
         images = images_of(value)
-        return lambda row: row.image_id in images or row.image_name == value
+        return lambda row: row.image_id in images or value in (row.image_name, row.image_name.rpartition(":")[0])
     if key in ("before", "since"):
         other = _named(value, all_rows, key)
         return (lambda row: row.num < other.num) if key == "before" else (lambda row: row.num > other.num)
@@ -62,6 +62,10 @@ def _test(key: str, value: str, all_rows: Sequence[ContainerRow], images_of: Cal
     if key == "network":
         # Modes are no networks, in podman's eyes.
         return lambda row: value in networks_of(row.id)
+    if key == "restart-policy":
+        return lambda row: (row.parsed_options().restart or "no") == value
+    if key == "pod":
+        return lambda row: False
     if key == "volume":
         return lambda row: any(value in (mount.source, mount.target) for mount in row.parsed_options().mounts)
     if key == "storage":

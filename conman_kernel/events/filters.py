@@ -33,6 +33,8 @@ FILTERS: Mapping[str, Test] = {
     "event": lambda event, value: event.status == value,
     "image": _image,
     "label": _label,
+    "label!": lambda event, value: not _label(event, value),
+    "network": _of_type("network"),
     "pod": _of_type("pod"),
     "type": lambda event, value: event.type == value,
     "volume": _of_type("volume"),
@@ -41,13 +43,14 @@ FILTERS: Mapping[str, Test] = {
 
 
 def matcher(filters: Sequence[tuple[str, str]]) -> Callable[[Event], bool]:
-    """One test of them all: values of one key are alternatives, all keys must hold.
+    """One test of them all: values of one key are alternatives (of ``label!`` all must hold), all keys must hold.
 
     :raises InvalidInput: an unknown key.
     """
     wanted: dict[str, list[str]] = {}
-    for key, value in filters:
+    for number, (key, value) in enumerate(filters):
         if key not in FILTERS:
             raise InvalidInput(f'"{key}" is an invalid filter', hint=f"events are filtered by {', '.join(FILTERS)}")
-        wanted.setdefault(key, []).append(value)
-    return lambda event: all(any(FILTERS[key](event, value) for value in values) for key, values in wanted.items())
+        wanted.setdefault(f"{key} {number}" if key == "label!" else key, []).append(value)
+    tests = [(FILTERS[key.partition(" ")[0]], values) for key, values in wanted.items()]
+    return lambda event: all(any(test(event, value) for value in values) for test, values in tests)

@@ -51,7 +51,8 @@ class Events:
         """What happened, and goes on happening, by whatever process on the store.
 
         :param filters: podman's keys and values: ``container``, ``image`` (names, or beginnings of ids), ``event``, ``type``,
-            ``label`` (``name`` or ``name=value``), ``pod``, ``volume``. Values of one key are alternatives, all keys must hold.
+            ``label`` (``name`` or ``name=value``), ``label!``, ``network``, ``pod``, ``volume``. Values of one key are
+            alternatives, all keys must hold.
         :param since: nothing before: seconds since the epoch, or a text: RFC 3339, seconds, a duration such as ``1h30m``. None:
             from this call on; without ``follow``, from the oldest that is kept.
         :param until: nothing after; following ends when that time has come. A duration counts from now on.

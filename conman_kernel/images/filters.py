@@ -12,12 +12,13 @@ if TYPE_CHECKING:
 
 Fits = Callable[[ImageRecord], bool]
 
-KEYS = ("after", "before", "containers", "dangling", "digest", "id", "intermediate", "label", "label!", "readonly", "reference",
+KEYS = ("after", "before", "containers", "dangling", "digest", "id", "intermediate", "label", "manifest", "readonly", "reference",
         "since", "until")
+"""Each with ``!`` after it is its opposite."""
 
 
 def matcher(filters: Mapping[str, Sequence[str]], images: Images) -> Fits:
-    """One test made of all filters: of the values of one filter any must fit (of ``label!`` all), of the filters all.
+    """One test made of all filters: of the values of one filter any must fit, of one with ``!`` none, of the filters all.
 
     :param images: where ``before``, ``since`` and ``containers`` look.
     :raises InvalidInput: an unknown filter, or a value it cannot take.
@@ -25,9 +26,13 @@ def matcher(filters: Mapping[str, Sequence[str]], images: Images) -> Fits:
     """
     groups: list[list[Fits]] = []
     for name, values in filters.items():
-        tests = [_test(name, value, images) for value in values]
-        groups += [[test] for test in tests] if name == "label!" else [tests]
+        tests = [_test(name.removesuffix("!"), value, images) for value in values]
+        groups += [[_opposite(test)] for test in tests] if name.endswith("!") else [tests]
     return lambda image: all(any(test(image) for test in group) for group in groups)
+
+
+def _opposite(test: Fits) -> Fits:
+    return lambda image: not test(image)
 
 
 def _test(name: str, value: str, images: Images) -> Fits:
@@ -35,12 +40,12 @@ def _test(name: str, value: str, images: Images) -> Fits:
         return lambda image: any(_fits_name(value, known) for known in (*image.names, *image.digests))
     if name == "id":
         prefix = value.removeprefix("sha256:")
-        return lambda image: image.id.startswith(prefix)
+        return lambda image: bool(prefix) and image.id.startswith(prefix)
     if name == "digest":
         wanted = value if ":" in value else f"sha256:{value}"
         return lambda image: any(known.startswith(wanted) for known in _digests(image))
-    if name in ("label", "label!"):
-        return _label(value, wanted=name == "label")
+    if name == "label":
+        return _label(value)
     if name in ("before", "since", "after"):
         pivot = images.get(value).created
         return (lambda image: image.created < pivot) if name == "before" else (lambda image: image.created > pivot)
@@ -55,8 +60,8 @@ def _test(name: str, value: str, images: Images) -> Fits:
 def _yes_or_no(name: str, value: str, images: Images) -> Fits:
     if name == "containers" and value.lower() == "external":
         return lambda image: False  # containers of other tools: there are none in this store
-    if name not in ("containers", "dangling", "intermediate", "readonly"):
-        raise InvalidInput(f"unknown filter {name!r}", hint=f"there are {', '.join(KEYS)}")
+    if name not in ("containers", "dangling", "intermediate", "manifest", "readonly"):
+        raise InvalidInput(f"unknown filter {name!r}", hint=f"there are {', '.join(KEYS)}, each also as KEY!=VALUE")
     if value.lower() not in ("true", "false", "1", "0"):
         raise InvalidInput(f"the filter {name} takes true or false, not {value!r}")
     wanted = value.lower() in ("true", "1")
@@ -65,16 +70,16 @@ def _yes_or_no(name: str, value: str, images: Images) -> Fits:
     if name == "containers":
         used = images.used()
         return lambda image: (image.id in used) is wanted
-    # No image is the hidden parent of another, and none lies in a store that is only read.
+    # No image is the hidden parent of another or a list of others, and none lies in a store that is only read.
     return lambda image: not wanted
 
 
-def _label(value: str, *, wanted: bool) -> Fits:
+def _label(value: str) -> Fits:
     key, equals, text = value.partition("=")
 
     def test(image: ImageRecord) -> bool:
         labels = image.config.labels
-        return (key in labels and (not equals or labels[key] == text)) is wanted
+        return key in labels and (not equals or labels[key] == text)
 
     return test
 

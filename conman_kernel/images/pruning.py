@@ -18,9 +18,9 @@ from .tagging import told_gone
 if TYPE_CHECKING:
     from .service import Images
 
-FILTERS = ("until", "label", "label!", "dangling", "id", "reference", "digest", "before", "since", "after", "containers",
-           "intermediate", "readonly")
-"""What :meth:`.service.Images.prune` may be narrowed by."""
+FILTERS = ("until", "label", "dangling", "id", "reference", "digest", "before", "since", "after", "containers",
+           "intermediate", "manifest", "readonly")
+"""What :meth:`.service.Images.prune` may be narrowed by, each also with ``!``, which is its opposite."""
 
 
 class PruneReport(Record):
@@ -42,7 +42,7 @@ def prune(images: Images, parts: Parts, *, all: bool, filters: Mapping[str, Sequ
 
     :raises InvalidInput: an unknown filter.
     """
-    unknown = next((name for name in filters if name not in FILTERS), "")
+    unknown = next((name for name in filters if name.removesuffix("!") not in FILTERS), "")
     if unknown:
         raise InvalidInput(f"unknown filter {unknown!r}", hint="prune takes until and label")
     from .collection import clear_dead, release

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Callable, Mapping, Sequence
 from ..cancel import Cancel
 
 if TYPE_CHECKING:
+    from ..containers.container import Container
     from ..kernel import Conman
     from .findings import CheckReport
     from .holders import Holder
     from .migration import MigrateReport, MigrateStep
     from .prune import SystemPruneReport
-    from .usage import Usage
+    from .usage import ContainerSize, Usage
 
 
 class System:
@@ -31,6 +32,12 @@ class System:
         from .usage import usage
 
         return usage(self._conman, cancel if cancel is not None else Cancel())
+
+    def container_size(self, container: Container, *, cancel: Cancel | None = None) -> ContainerSize:
+        """What one container takes by itself, and with its image."""
+        from .usage import container_size
+
+        return container_size(self._conman, container.row, cancel if cancel is not None else Cancel())
 
     def prune(self, *, all: bool = False, filters: Mapping[str, Sequence[str]] | None = None,
               cancel: Cancel | None = None) -> SystemPruneReport:

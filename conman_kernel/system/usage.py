@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..cancel import Cancel
-from ..errors import ConmanError
+from ..errors import ConmanError, NotFound
 from ..record import Record
 from ..slots.storage import KeyRequest
 
 if TYPE_CHECKING:
+    from ..containers.rows import ContainerRow
     from ..kernel import Conman
 
 
@@ -93,6 +94,35 @@ def usage(conman: Conman, cancel: Cancel) -> Usage:
         Total("Partial Content", unfinished, 0, partial, partial)), images, containers)
 
 
+class ContainerSize(Record):
+    """What one container takes, bytes.
+
+    :param writable: on disk, by its own layer; 0 where its driver cannot say. ``virtual``: with its image's archives.
+    """
+
+    writable: int
+    virtual: int
+
+
+def container_size(conman: Conman, row: ContainerRow, cancel: Cancel) -> ContainerSize:
+    """Measure one container; an image that is gone counts nothing."""
+    writable = _writable(conman, row, cancel)
+    try:
+        image = conman.images.get(row.image_id).size if row.image_id else 0
+    except NotFound:
+        image = 0
+    return ContainerSize(writable, writable + image)
+
+
+def _writable(conman: Conman, row: ContainerRow, cancel: Cancel) -> int:
+    try:
+        return conman.images.parts.storage(row.storage).usage(KeyRequest(row.id, cancel)).size
+    except ConmanError as error:
+        cancel.check()
+        conman.log.warning("container %s cannot be measured: %s", row.id[:12], error)
+        return 0
+
+
 def _images(conman: Conman) -> tuple[ImageUsage, ...]:
     listed, used = conman.images.list(), conman.images.used()
     created = {image.id: image.created for image in listed}
@@ -104,12 +134,7 @@ def _containers(conman: Conman, cancel: Cancel) -> tuple[ContainerUsage, ...]:
     found = []
     for container in conman.containers.list(all=True):
         row = container.row
-        try:
-            size = conman.images.parts.storage(row.storage).usage(KeyRequest(row.id, cancel)).size
-        except ConmanError as error:
-            cancel.check()
-            conman.log.warning("container %s cannot be measured: %s", row.id[:12], error)
-            size = 0
+        size = _writable(conman, row, cancel)
         command = row.parsed_options().command or row.image_parts().cmd
         found.append(ContainerUsage(row.id, row.name, row.image_name, tuple(command), row.created, row.state, size))
     return tuple(found)

@@ -70,7 +70,12 @@ def _document(event: Event) -> dict[str, object]:
 
 
 def _row(event: Event, *, whole: bool) -> dict[str, object]:
-    return {"Attributes": dict(event.attributes), "ContainerExitCode": event.exit_code or 0, "HealthStatus": "",
+    """podman's names and docker's (``Action``, ``Actor``, ``From``, ``Scope``)."""
+    attributes = dict(event.attributes)
+    actor = {**attributes, **({"image": event.image} if event.image else {}), "name": event.name}
+    return {"Action": event.status, "Actor": {"ID": event.id, "Attributes": actor}, "From": event.image, "Scope": "local",
+            "Details": {"ID": "", "Attributes": attributes}, "PodID": "",
+            "Attributes": dict(event.attributes), "ContainerExitCode": event.exit_code or 0, "HealthStatus": "",
             "ID": event.id if whole else event.id[:12], "Image": event.image, "Name": event.name, "Network": "",
             "Status": event.status, "Time": _go_time(event.time_ns), "TimeNano": event.time_ns, "Type": event.type}
 
@@ -84,8 +89,8 @@ def _nothing() -> Event:
 VERB = Verb(
     "events", "Show what happens to containers and images", _run,
     options=(
-        Option("--filter", "Show the events that match: container, event, image, label, pod, type, volume", ARRAY, short="-f",
-               metavar="KEY=VALUE"),
+        Option("--filter", "Only events that match: container, event, image, label, label!, network, pod, type, volume", ARRAY,
+               short="-f", metavar="KEY=VALUE"),
         Option("--format", "json, or a template such as '{{.Status}} {{.Name}}'", metavar="FORMAT"),
         Option("--no-trunc", "Show whole ids; --no-trunc=false shortens them", FLAG, default=True),
         Option("--since", "From this time on: 10m, 2026-11-23T22:53:08Z, Unix seconds", metavar="TIME"),

@@ -11,12 +11,12 @@ from ..declare import FLAG, IMAGE, Argument, Option, Verb
 from ..go_format import json_text, render, wants_json
 from ..table import table
 from ..values import Values
-from ..wording import ago, size, utc
+from ..wording import ago, go_time, size, utc
 
 if TYPE_CHECKING:
     from ...images.history import HistoryEntry
 
-_HEADINGS = {"CreatedBy": "CREATED BY", "CreatedSince": "CREATED", "CreatedAt": "CREATED AT"}
+_HEADINGS = {"CreatedSince": "CREATED"}
 _WIDTH = 42
 """How much of a command is shown; three dots at its end where it is longer."""
 
@@ -34,9 +34,8 @@ def _run(context: Context, values: Values) -> int:
     elif format:
         out.write(render(format, rows, _HEADINGS))
     else:
-        created = "Created" if human else "CreatedAt"
         out.write(table([("ID", "CREATED", "CREATED BY", "SIZE", "COMMENT"),
-                         *(tuple(str(row[name]) for name in ("ID", created, "CreatedBy", "Size", "Comment")) for row in rows)]))
+                         *(tuple(str(row[name]) for name in ("ID", "Created", "CreatedBy", "Size", "Comment")) for row in rows)]))
     return 0
 
 
@@ -50,9 +49,9 @@ def _row(step: HistoryEntry, now: float, *, whole: bool, human: bool) -> dict[st
     if not whole and len(command) > _WIDTH + 3:
         command = command[:_WIDTH] + "..."
     since = ago(step.created, now)
-    return {"ID": step.id if whole else step.id[:12], "Created": since, "CreatedSince": since, "CreatedAt": utc(step.created),
-            "CreatedBy": command, "Size": size(step.size) if human else str(step.size), "Comment": step.comment,
-            "Tags": list(step.tags)}
+    return {"ID": step.id if whole else step.id[:12], "Created": since if human else utc(step.created), "CreatedSince": since,
+            "CreatedAt": go_time(step.created), "CreatedBy": command, "Size": size(step.size) if human else str(step.size),
+            "Comment": step.comment, "Tags": list(step.tags)}
 
 
 VERB = Verb(

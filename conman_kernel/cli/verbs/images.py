@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from ...images.image import Image
     from ...kernel import Conman
 
-_HEADINGS = {"ID": "IMAGE ID", "CreatedSince": "CREATED", "CreatedAt": "CREATED AT", "Created": "CREATED",
-             "Containers": "CONTAINERS", "SharedSize": "SHARED SIZE", "UniqueSize": "UNIQUE SIZE"}
+_HEADINGS = {"ID": "IMAGE ID", "CreatedSince": "CREATED", "ReadOnly": "R/O", "IsReadOnly": "R/O"}
 _NONE = "<none>"
 
 
@@ -83,10 +82,9 @@ def _text(conman: Conman, lines: Sequence[_Line], values: Values) -> str:
         ids = dict.fromkeys(line.image.id for line in lines)
         return "".join((f"sha256:{id}" if whole else id[:12]) + "\n" for id in ids)
     if format:
-        shared = _shared(conman) if any(name in format for name in ("SharedSize", "UniqueSize", "json")) else {}
-        used = [container.image_id for container in conman.containers.list(all=True)] if "Containers" in format else []
-        rows = [{**_row(line, now, shared, whole=whole), "Containers": used.count(line.image.id)} for line in lines]
-        return render(format, rows, _HEADINGS, heading=not values.flag("noheading"))
+        facts = _Facts(conman)
+        return render(format, [_row(line, now, facts, whole=whole) for line in lines], _HEADINGS,
+                      heading=not values.flag("noheading"))
     digests = values.flag("digests")
     shown = [("REPOSITORY", "TAG", *(("DIGEST",) if digests else ()), "IMAGE ID", "CREATED", "SIZE")]
     if values.flag("noheading"):
@@ -102,6 +100,25 @@ def _text(conman: Conman, lines: Sequence[_Line], values: Values) -> str:
 def _shared(conman: Conman) -> dict[str, int]:
     """Bytes of each image's layers that other images stand on, too."""
     return {image.id: image.shared for image in conman.images.tree().images}
+
+
+class _Facts:
+    """What is looked up only where a template asks for it."""
+
+    def __init__(self, conman: Conman) -> None:
+        self._conman = conman
+        self._used: list[str] | None = None
+        self._known: dict[str, int] | None = None
+
+    def containers(self, image: Image) -> int:
+        if self._used is None:
+            self._used = [container.image_id for container in self._conman.containers.list(all=True)]
+        return self._used.count(image.id)
+
+    def shared(self, image: Image) -> int:
+        if self._known is None:
+            self._known = _shared(self._conman)
+        return self._known.get(image.id, 0)
 
 
 def _document(image: Image, containers: int, shared: dict[str, int]) -> dict[str, object]:
@@ -125,8 +142,11 @@ def _document(image: Image, containers: int, shared: dict[str, int]) -> dict[str
     }
 
 
-def _row(line: _Line, now: float, shared: dict[str, int], *, whole: bool) -> dict[str, object]:
+def _row(line: _Line, now: float, facts: _Facts, *, whole: bool) -> dict[str, object]:
+    from ..templates.values import Method
+
     image = line.image
+    labels, dangling = dict(image.config.labels), not image.names and not image.digests
     return {
         "ID": f"sha256:{image.id}" if whole else image.id[:12],
         "Id": image.id,
@@ -138,10 +158,19 @@ def _row(line: _Line, now: float, shared: dict[str, int], *, whole: bool) -> dic
         "CreatedAt": go_time(image.created),
         "CreatedTime": go_time(image.created),
         "Size": size(image.size),
-        "VirtualSize": size(image.size),
-        "SharedSize": size(shared.get(image.id, 0)),
-        "UniqueSize": size(image.size - shared.get(image.id, 0)),
-        "Labels": ",".join(f"{key}={value}" for key, value in sorted(image.config.labels.items())),
+        "VirtualSize": image.size,
+        "SharedSize": Method(lambda words: size(facts.shared(image))),
+        "UniqueSize": Method(lambda words: size(image.size - facts.shared(image))),
+        "Containers": Method(lambda words: facts.containers(image)),
+        "Labels": labels,
+        "Label": Method(lambda words: labels.get(words[0], ""), 1),
+        "ParentId": "",
+        "RepoTags": list(image.names),
+        "RepoDigests": list(image.digests),
+        "Dangling": dangling,
+        "IsDangling": dangling,
+        "ReadOnly": False,
+        "IsReadOnly": False,
         "Names": list(image.names),
         "History": ", ".join(image.names),
         "Platform": image.platform,

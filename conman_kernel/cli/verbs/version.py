@@ -18,7 +18,9 @@ def _run(context: Context, values: Values) -> int:
     elif wants_json(values.text("format")):
         out.write(json_text(document, indent=2))
     else:
-        out.write(render(values.text("format"), [document], {}))
+        from ..docker_names import of_version
+
+        out.write(render(values.text("format"), [{**document, **of_version(document)}], {}))
     return 0
 
 

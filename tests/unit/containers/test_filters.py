@@ -29,7 +29,8 @@ ROWS = (row(1, "aa", "697b", labels={"k": "v", "e": ""}), row(2, "bb", "f1f5", l
 
 def names(*filters: tuple[str, str], over: Sequence[ContainerRow] = ROWS) -> str:
     test = build(filters, all_rows=over,
-                 images_of=lambda name: frozenset({"1" * 64} if name in ("bb", "111") else ()))
+                 images_of=lambda name: frozenset({"1" * 64} if name in ("bb", "111") else ()),
+                 networks_of=lambda id: frozenset({"front", "f" * 64} if id.startswith(("697b", "bbbb")) else ()))
     return " ".join(r.name for r in over if test(r))
 
 
@@ -42,6 +43,16 @@ def names(*filters: tuple[str, str], over: Sequence[ContainerRow] = ROWS) -> str
     ((("label", "k*=v"),), "aa cc"),
     ((("label", "k.=v"),), ""),
     ((("label", "e="),), "aa"),
+    ((("label!", "k"),), "cc tt uu"),
+    ((("label!", "k=v"),), "bb cc tt uu"),
+    ((("label!", "k=v"), ("label!", "kk")), "bb tt uu"),
+    ((("label", "k"), ("label!", "e")), "bb"),
+    ((("pod", "x"),), ""),
+    ((("restart-policy", "no"),), "aa bb cc tt uu"),
+    ((("restart-policy", "always"),), ""),
+    ((("network", "front"),), "aa uu"),
+    ((("network", "front"), ("network", "none")), "aa uu"),
+    ((("network", "none"),), ""),
     ((("name", "a"), ("name", "b")), "aa bb"),
     ((("name", "^a"),), "aa"),
     ((("name", "x"),), ""),
@@ -63,6 +74,7 @@ def names(*filters: tuple[str, str], over: Sequence[ContainerRow] = ROWS) -> str
     ((("since", "aa"), ("before", "cc")), "bb"),
     ((("before", "f1f"),), "aa"),
     ((("ancestor", "localhost/kt/bb:latest"),), "aa bb cc tt uu"),
+    ((("ancestor", "localhost/kt/bb"),), "aa bb cc tt uu"),
     ((("ancestor", "bb"),), "aa bb cc tt uu"),
     ((("ancestor", "other"),), ""),
     ((("until", "3"),), "aa bb"),
@@ -78,7 +90,7 @@ def test_a_name_wins_over_the_beginning_of_an_id() -> None:
 
 
 @pytest.mark.parametrize(("key", "value", "kind", "words"), [
-    ("nokey", "1", InvalidInput, '"nokey" is an invalid filter'), ("label!", "k", InvalidInput, '"label!" is an invalid filter'),
+    ("nokey", "1", InvalidInput, '"nokey" is an invalid filter'), ("name!", "k", InvalidInput, '"name!" is an invalid filter'),
     ("status", "nope", InvalidInput, '"nope" is not a valid container status'), ("exited", "x", InvalidInput, "'x' is no number"),
     ("before", "nosuch", NotFound, 'no container with name or ID "nosuch" found: no such container'),
     ("since", "", InvalidInput, "more than one"), ("until", "soon", InvalidInput, "no point in time"),

@@ -107,7 +107,10 @@ def test_filters(store, shelf):
     assert names(store, intermediate=["true"]) == names(store, readonly=["true"]) == set()
     assert names(store, intermediate=["false"]) == names(store, readonly=["false"]) == {"one", "plain"}
     assert names(store, reference=["*/pl*"], dangling=["false"]) == {"plain"}
-    for wrong in ({"nope": ["x"]}, {"dangling": ["maybe"]}, {"until": ["yesterday"]}):
+    assert names(store, manifest=["true"]) == names(store, id=[""]) == set() and names(store, manifest=["false"]) == {"one", "plain"}
+    assert names(store, **{"reference!": ["*/pl*"]}) == {"one"} and names(store, **{"id!": [one.id]}) == {"plain"}
+    assert names(store, **{"dangling!": ["true"], "containers!": ["true"]}) == {"plain"}
+    for wrong in ({"nope": ["x"]}, {"nope!": ["x"]}, {"dangling": ["maybe"]}, {"until": ["yesterday"]}):
         with pytest.raises(InvalidInput):
             store.images.list(wrong)
 

@@ -51,7 +51,7 @@ def test_history(conman):
     lines = conman("history", "one").stdout.splitlines()
     assert lines[0].split() == ["ID", "CREATED", "CREATED", "BY", "SIZE", "COMMENT"] and len(lines) == 4
     assert "layer 2" in lines[1] and "10.2 kB" in lines[1] and lines[2].startswith("<missing>")
-    assert conman("history", "--human=false", "--format", "{{.Size}} {{.CreatedAt}}", "one").stdout.splitlines()[0] == (
+    assert conman("history", "--human=false", "--format", "{{.Size}} {{.Created}}", "one").stdout.splitlines()[0] == (
         "10240 2020-09-13T12:26:40Z")
     assert conman("image", "history", "-q", "one").stdout.splitlines()[1:] == ["<missing>", "<missing>"]
     assert conman("history", "--format", "{{.Tags}}", "one").stdout.splitlines() == [f"[{HOST}/one:latest]", "[]", "[]"]
