@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .kernel import Conman
     from .oci.runtime.options import ContainerOptions, Device, MountOption, Ulimit
     from .slots.provider import Access
+    from .volumes.volume import Volume
 
 _HOMES = {
     "Access": "slots.provider", "Cancel": "cancel", "Conman": "kernel", "ConmanError": "errors",
@@ -41,12 +42,12 @@ _HOMES = {
     "ExecOptions": "containers.execs.options",
     "ExecSession": "containers.execs.session", "Image": "images.image", "MountOption": "oci.runtime.options",
     "Progress": "images.records", "RunOutcome": "containers.streams", "RunResult": "containers.capture",
-    "Streams": "containers.streams", "Ulimit": "oci.runtime.options", "hookimpl": "hooks",
+    "Streams": "containers.streams", "Ulimit": "oci.runtime.options", "Volume": "volumes.volume", "hookimpl": "hooks",
 }
 
 __all__ = ["Access", "Cancel", "Conman", "ConmanError", "Container", "ContainerOptions", "ContainerStats", "Device",
            "ExecOptions", "ExecSession", "Image", "MountOption", "Progress", "RunOutcome", "RunResult", "Streams", "Ulimit",
-           "__version__", "hookimpl"]
+           "Volume", "__version__", "hookimpl"]
 
 
 def __getattr__(name: str) -> object:

@@ -14,10 +14,10 @@ from .config import Config, ConfigValue
 from .config_lines import Lines
 from .containers import bundle
 from .containers.context import Context
-from .containers.create import image_name, image_parts
-from .containers.hostfacts import check_sources
+from .containers.create import image_name, image_parts, planned
 from .containers.rows import ContainerRow, options_json
 from .containers.shim import default_shim_command
+from .containers.sources import check_sources
 from .containers.users import resolve_user
 from .errors import ConmanError, InvalidInput, NotFound
 from .images.parts import Parts
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from .images.records import ImageRecord
     from .slots.storage import StorageDriver
     from .slots.transport import ImageTransport
+    from .volumes.service import Volumes
     from .worker.client import Worker
 
 ID = "0" * 64
@@ -105,7 +106,7 @@ class Explain:
             short_names=config.texts("short_names"), keep_blobs=config.switch("keep_blobs"),
             parallel=config.number("pull.parallel"), log=log)
         self._context = Context(config=config, layout=layout, index=self._index, locks=self._parts.locks, plugins=self._plugins,
-                                log=log, writable=_never_writable)
+                                log=log, writable=_never_writable, volumes=_never_volumes)
 
     def pull(self, text: str, *, platform: str | None) -> Explanation:
         """See :meth:`.Conman.explain_pull`."""
@@ -135,11 +136,18 @@ class Explain:
         self._plugins.close()
 
     def _container(self, image: ImageRecord, options: ContainerOptions, plugins: tuple[Chosen, ...]) -> Explanation:
+        volumes: tuple[tuple[str, str], ...] = ()
+        wanted = planned(self._context, options, image.config)
+        if wanted is not None:
+            from .containers.volumes import explained
+
+            options, volumes = wanted.options, explained(self._context, wanted)
         row = self._row(image, options)
         check_sources(options.mounts)
         check_options(row.parsed_options(), self._context.facts)
         facts = [("image", f"{image_name(image)} ({image.id[:12]}, {image.platform}), here in {image.storage}"),
                  ("root file system", f"a new snapshot of {row.storage} on {image.top_chain_id or 'nothing'}")]
+        facts += volumes
         if any(one.problem for one in plugins):
             return Explanation(plugins, tuple(facts), False, notes=("it would end with the first problem above",))
         notes = [f"the id is chosen when the container is made; {ID[:12]}... stands for it"]
@@ -303,6 +311,10 @@ def _lstat(path: str) -> os.stat_result | None:
 
 
 def _never_a_worker() -> Worker:
+    raise InvalidInput("nothing is done here")
+
+
+def _never_volumes() -> Volumes:
     raise InvalidInput("nothing is done here")
 
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .slots.storage import StorageDriver
     from .slots.transport import ImageTransport
     from .system.service import System
+    from .volumes.service import Volumes
     from .worker.client import Worker
 
 
@@ -70,6 +71,7 @@ class Conman:
         self._context: Context | None = None
         self._images: Images | None = None
         self._containers: Containers | None = None
+        self._volumes: Volumes | None = None
         self._events: Events | None = None
         self._making = allocate_lock()
 
@@ -116,6 +118,14 @@ class Conman:
     def networks(self) -> Networks:
         """Make, find, list and remove networks."""
         return self.containers.context.networks
+
+    @property
+    def volumes(self) -> Volumes:
+        """Create, find, list and remove volumes."""
+        with self._making:
+            if self._volumes is None:
+                self._volumes = self._make_volumes()
+            return self._volumes
 
     @property
     def events(self) -> Events:
@@ -223,11 +233,28 @@ class Conman:
         from .containers.service import Containers
 
         self._context = Context(config=self.config, layout=self.layout, index=self._index, locks=self._locks,
-                                plugins=self.plugins, log=self.log, writable=lambda: self.images.writable, tell=self._tell)
+                                plugins=self.plugins, log=self.log, writable=lambda: self.images.writable,
+                                volumes=lambda: self.volumes, tell=self._tell)
         if self._shim is not None:
             self._context.adopt_shim(self._shim)
             self._shim = None
         return Containers(self._context, place=self._place, images_of=self._images_of)
+
+    def _make_volumes(self) -> Volumes:
+        from .volumes.records import Parts
+        from .volumes.service import Volumes
+
+        return Volumes(Parts(layout=self.layout, database=self._index, locks=self._locks, worker=_worker, log=self.log,
+                             tell=self._tell), remove_container=self._remove_container)
+
+    def _remove_container(self, id: str, timeout: int | None, cancel: Cancel) -> None:
+        from .errors import NotFound
+
+        try:
+            container = self.containers.get(id)
+        except NotFound:
+            return  # somebody was faster
+        container.remove(force=True, timeout=timeout, cancel=cancel)
 
     def _tell(self, type: str, status: str, id: str, name: str, image: str = "", attributes: tuple[tuple[str, str], ...] = (),
               exit_code: int | None = None) -> None:

@@ -83,11 +83,15 @@ PAGES = (
         Entry(f"{K}.system.service.System", "Conman.system"),
         *_modules("system.findings"),
         Entry(f"{K}.system.usage.Usage"), Entry(f"{K}.system.usage.Total"), Entry(f"{K}.system.usage.ImageUsage"),
-        Entry(f"{K}.system.usage.ContainerUsage"), Entry(f"{K}.system.prune.SystemPruneReport"),
+        Entry(f"{K}.system.usage.ContainerUsage"), Entry(f"{K}.system.usage.VolumeUsage"),
+        Entry(f"{K}.system.prune.SystemPruneReport"),
         Entry(f"{K}.system.holders.Holder"), Entry(f"{K}.system.migration.MigrateReport"),
         Entry(f"{K}.system.migration.MigrateStep"))),
     Page("events", "Events", "What happens to containers and images: [python.md](../python.md#events) follows it.", (
         Entry(f"{K}.events.service.Events", "Conman.events"),)),
+    Page("volumes", "Volumes", "[volumes.md](../volumes.md) tells what they are.", (
+        Entry(f"{K}.volumes.service.Volumes", "Conman.volumes"), Entry(f"{K}.Volume", "Volumes.create, .get, .list"),
+        Entry(f"{K}.volumes.records.VolumePruneReport"), Entry(f"{K}.volumes.records.VolumeRecord"))),
     Page("explain", "What would be done", "", (
         Entry(f"{K}.explain.Explanation", "Conman.explain_run, .explain_pull"), Entry(f"{K}.explain.Chosen"))),
     Page("errors", "Errors", "", _modules("errors")),
@@ -148,6 +152,7 @@ HIDDEN = {
     f"{K}.images.shown.Shown.parts": "for the services beside and above it",
     f"{K}.images.shown.Shown.writable": "for the services beside and above it",
     f"{K}.containers.service.Containers.context": "for the kernel's own further layers",
+    f"{K}.volumes.service.Volumes.parts": "for the kernel's own further layers",
     f"{K}.containers.described.Described.row": "the index's record, as the kernel passes it on",
     f"{K}.kernel.Conman.adopt_shim": "the command line's early start",
     f"{K}.hookspecs.hookspec": "marks the specifications themselves",

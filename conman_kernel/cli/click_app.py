@@ -12,7 +12,7 @@ from click.shell_completion import CompletionItem
 
 from .container_options import NETWORK_NOTE
 from .context import Context
-from .declare import ARRAY, CONTAINER, FLAG, IMAGE, INTEGER, LIST, NETWORK, NUMBER, PLUGIN, Argument, Option, Verb
+from .declare import ARRAY, CONTAINER, FLAG, IMAGE, INTEGER, LIST, NETWORK, NUMBER, PLUGIN, VOLUME, Argument, Option, Verb
 from .global_options import GLOBAL, OPTIONS, merged, with_globals
 from .parse_args import split_commas
 from .values import Value, Values, defaults
@@ -132,6 +132,8 @@ class _Completer:
             return sorted(str(name) for image in conman.images.list() for name in image.names)
         if self.kind == NETWORK:
             return [network.name for network in conman.networks.list()]
+        if self.kind == VOLUME:
+            return [volume.name for volume in conman.volumes.list()]
         return sorted(plugin.name for plugin in conman.plugins.list()) if self.kind == PLUGIN else []
 
 

@@ -41,8 +41,11 @@ _IDENTITY: tuple[Option, ...] = (
 )
 
 _FILES: tuple[Option, ...] = (
-    Option("--volume", "Bind a folder or file of the host: SOURCE:TARGET[:ro,z,...]", ARRAY, "-v", "BIND"),
-    Option("--mount", "Mount: type=bind,source=...,target=...[,ro] or type=tmpfs,target=...", ARRAY, metavar="MOUNT"),
+    Option("--volume", "Mount a volume, or a folder or file of the host: [NAME|SOURCE:]TARGET[:ro,nocopy,U,...]", ARRAY, "-v",
+           "MOUNT"),
+    Option("--volumes-from", "Mount what another container has of volumes and binds: CONTAINER[:ro]", ARRAY, metavar="CONTAINER"),
+    Option("--image-volume", "What becomes of the image's VOLUME: bind (anonymous volumes), tmpfs or ignore", metavar="MODE"),
+    Option("--mount", "Mount: type=bind|volume,source=...,target=...[,ro], type=tmpfs|devpts,target=...", ARRAY, metavar="MOUNT"),
     Option("--tmpfs", "Mount a tmpfs: TARGET[:size=64m,mode=1777,...]", ARRAY, metavar="TARGET"),
     Option("--read-only", "Make the root file system read-only; /run, /tmp and /var/tmp get a tmpfs", FLAG),
     Option("--shm-size", "Size of /dev/shm", metavar="SIZE"),

@@ -143,6 +143,10 @@ def _files(values: Values, changes: dict[str, object]) -> None:
         mounts += [mount(text) for text in values.many("mount")]
         mounts += [tmpfs(text) for text in values.many("tmpfs")]
         changes["mounts"] = tuple(mounts)
+    if values.given("volumes-from"):
+        changes["volumes_from"] = values.many("volumes-from")
+    if values.given("image-volume"):
+        changes["image_volumes"] = values.text("image-volume")
     if values.given("device"):
         from ..containers.parse_mounts import device, is_named
 

@@ -44,6 +44,9 @@ PLUGIN = "plugin"
 NETWORK = "network"
 """What an argument names, for completion: a network."""
 
+VOLUME = "volume"
+"""What an argument names, for completion: a volume."""
+
 
 class Option(Record):
     """One option of a verb.
@@ -88,7 +91,7 @@ class Argument(Record):
     :param name: as shown in usage, upper case.
     :param minimum: fewest that must be given.
     :param maximum: most that may be given; None for any number (only the last argument).
-    :param completes: ``CONTAINER``, ``IMAGE``, ``PLUGIN``, ``NETWORK`` or empty.
+    :param completes: ``CONTAINER``, ``IMAGE``, ``PLUGIN``, ``NETWORK``, ``VOLUME`` or empty.
     """
 
     name: str

@@ -148,6 +148,16 @@ NOUNS: Mapping[str, Mapping[str, str]] = {
         "df": "df:VERB",
         "prune": "prune:OF_SYSTEM",
     },
+    "volume": {
+        "create": "volume:CREATE",
+        "exists": "volume:EXISTS",
+        "inspect": "volume:INSPECT",
+        "list": "volume:LS",
+        "ls": "volume:LS",
+        "prune": "prune:OF_VOLUMES",
+        "remove": "volume:RM",
+        "rm": "volume:RM",
+    },
 }
 
 NOUN_HELP: Mapping[str, str] = {
@@ -159,6 +169,7 @@ NOUN_HELP: Mapping[str, str] = {
     "registry": "Log in to registries and see what they list",
     "storage": "Show storage drivers, move from one to another",
     "system": "Measure, check, repair and prune the store",
+    "volume": "Manage volumes",
 }
 
 

@@ -57,6 +57,10 @@ def write_bundle(context: Context, row: ContainerRow, rootfs: str, cancel: Cance
         user = _user(root_fd, options, parts)
         ensure_workdir(root_fd, row.id, options, parts, user)
         ensure_mtab(root_fd)
+        if any(mount.type == "volume" or {"U", "O"} & set(mount.options) for mount in options.mounts):
+            from .volumes import at_start
+
+            at_start(context, row, root_fd, user, cancel)
     finally:
         os.close(root_fd)
     cgroups.prepare(context.facts)
@@ -74,6 +78,10 @@ def spec_of(context: Context, row: ContainerRow, rootfs: str, user: User, files:
     :param files: see :func:`bind_files`. Errors as :func:`write_bundle`.
     """
     options, checked = _edited(context, row, with_defaults(context, row.parsed_options()), cancel)
+    if any(mount.type == "volume" or {"U", "O"} & set(mount.options) for mount in options.mounts):
+        from .volumes import with_sources
+
+        options = options._replace(mounts=with_sources(context, row.id, options.mounts, user))
     devices = hostfacts.devices_for(options)
     if checked is not None:
         user = user._replace(groups=tuple(sorted({*user.groups, *checked.groups})))

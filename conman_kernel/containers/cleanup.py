@@ -47,7 +47,8 @@ def finish(context: Context, row: ContainerRow, cancel: Cancel, *, again: bool =
     over = _ended(row, status, rebooted)
     if (row.parsed_options().remove and not _restarted(row)) or row.state == "removing":
         # The row says `removing` before anything goes, so that this may go on while the runtime forgets the container.
-        take_down(context, row, cancel, meanwhile=lambda: _dismantle(context, over, cancel, ran=_ran(row, over)))
+        take_down(context, row, cancel, meanwhile=lambda: _dismantle(context, over, cancel, ran=_ran(row, over),
+                                                                     volumes=row.parsed_options().remove))
         _leave_networks(context, row, cancel)
         gone = _forget(context, over)
         tell(context, over, *(("cleanup",) if _ran(row, over) else ()), "remove")
@@ -98,14 +99,14 @@ def take_down(context: Context, row: ContainerRow, cancel: Cancel, *, meanwhile:
         if client is not None:
             forgetting = client.begin_delete(row.id, force=alive(row.pid, row.pid_start))
             try:
-                release(context, row, force=False)  # beside it: the container's own mounts went with its process
+                _unmount(context, row, cancel)  # beside it: the container's own mounts went with its process
                 if meanwhile is not None:
                     meanwhile()
                     meanwhile = None
             finally:
                 client.end_delete(forgetting, row.id, cancel)
             _clear_runtime(context, row, cancel)
-        release(context, row, force=False)
+        _unmount(context, row, cancel)
     if meanwhile is not None:
         meanwhile()
     if leaving is not None:
@@ -130,13 +131,22 @@ def _leave_networks(context: Context, row: ContainerRow, cancel: Cancel) -> None
         leave(context, row, cancel, must=True)
 
 
-def remove(context: Context, row: ContainerRow, cancel: Cancel, *, known: bool = True) -> ContainerRow:
+def _unmount(context: Context, row: ContainerRow, cancel: Cancel) -> None:
+    release(context, row, force=False)
+    if _has_volumes(row) or '"O"' in row.options:
+        from .volumes import at_end
+
+        at_end(context, row, cancel)
+
+
+def remove(context: Context, row: ContainerRow, cancel: Cancel, *, known: bool = True, volumes: bool = False) -> ContainerRow:
     """Remove a container that does not run: snapshot, log, exit file, row. The caller holds its lock.
 
     :param known: False: nobody was told that it was made, and nobody is told that it goes.
+    :param volumes: its anonymous volumes go, too, unless another container has them.
     """
     _leave_networks(context, row, cancel)
-    _dismantle(context, row, cancel)
+    _dismantle(context, row, cancel, volumes=volumes or row.parsed_options().remove)
     _remove_run_folder(context, row)
     gone = _forget(context, row)
     if known:
@@ -144,7 +154,7 @@ def remove(context: Context, row: ContainerRow, cancel: Cancel, *, known: bool =
     return gone
 
 
-def _dismantle(context: Context, row: ContainerRow, cancel: Cancel, *, ran: bool = False) -> None:
+def _dismantle(context: Context, row: ContainerRow, cancel: Cancel, *, ran: bool = False, volumes: bool = False) -> None:
     """Everything of a container but its row and its run folder, after the row says that it goes.
 
     :param ran: its run has just ended.
@@ -152,6 +162,10 @@ def _dismantle(context: Context, row: ContainerRow, cancel: Cancel, *, ran: bool
     with context.index.write() as connection:
         rows.update(connection, row.id, state="removing", exit_code=row.exit_code, owner_pid=os.getpid(),
                     owner_start=start_time(os.getpid()))
+        if volumes and _has_volumes(row):
+            from ..volumes.rows import doom
+
+            doom(connection, row.id)  # kept in the index: a removal that is killed is ended by somebody who was not told
     if ran:
         tell(context, row, "died", exit_code=row.exit_code)
     release(context, row, force=True)
@@ -175,9 +189,23 @@ def _remove_snapshot(context: Context, row: ContainerRow, cancel: Cancel) -> Non
 
 
 def _forget(context: Context, row: ContainerRow) -> ContainerRow:
+    if not _has_volumes(row):
+        with context.index.write() as connection:
+            rows.delete(connection, row, time.time())
+        return row._replace(state="removing")
+    from ..volumes import rows as volume_rows
+    from .volumes import remove as remove_volumes
+
     with context.index.write() as connection:
+        doomed = volume_rows.doomed_with(connection, row.id)
         rows.delete(connection, row, time.time())
+        volume_rows.delete(connection, doomed)
+    remove_volumes(context, doomed)
     return row._replace(state="removing")
+
+
+def _has_volumes(row: ContainerRow) -> bool:
+    return '"volume"' in row.options and any(mount.type == "volume" for mount in row.parsed_options().mounts)
 
 
 def remove_unstarted(context: Context, row: ContainerRow) -> None:
@@ -186,7 +214,7 @@ def remove_unstarted(context: Context, row: ContainerRow) -> None:
         with context.index.read() as connection:
             now = rows.by_id(connection, row.id)
         if now is not None and now.state in ("creating", "created") and not now.started:
-            remove(context, now, Cancel())
+            remove(context, now, Cancel(), volumes=True)
 
 
 def stop_leftovers(context: Context, row: ContainerRow, cancel: Cancel) -> None:

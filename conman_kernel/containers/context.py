@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..slots.attach import Attach
     from ..slots.provider import Log
     from ..slots.storage import StorageDriver
+    from ..volumes.service import Volumes
     from .rows import ContainerRow
     from .writable import Writable
 
@@ -35,11 +36,12 @@ class Context:
     """The shared means of one :class:`~conman_kernel.Conman`. Holds no state of any container.
 
     :param tell: tells the event sinks what happened; see :mod:`.telling`.
-    :param writable: the store's side of containers as writable instances; asked for on first need.
+    :param writable: the store's side of containers as writable instances; asked for on first need. ``volumes``: the store's
+        volumes, likewise.
     """
 
     def __init__(self, *, config: Config, layout: Layout, index: Index, locks: Locks, plugins: Plugins, log: Log,
-                 writable: Callable[[], Writable], tell: Tell = nobody) -> None:
+                 writable: Callable[[], Writable], volumes: Callable[[], Volumes], tell: Tell = nobody) -> None:
         self.config = config
         self.layout = layout
         self.index = index
@@ -47,6 +49,7 @@ class Context:
         self.plugins = plugins
         self.log = log
         self.writable = writable
+        self.volumes = volumes
         self.tell = tell
         self._networks: Networks | None = None
         self._facts: HostFacts | None = None

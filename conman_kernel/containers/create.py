@@ -26,6 +26,7 @@ from .words import command_words
 
 if TYPE_CHECKING:
     from ..store.sqlite import sqlite3
+    from .volumes import Plan
 
 _NAME_TRIES = 32
 
@@ -62,36 +63,23 @@ def create(context: Context, image: ImageLike, chain_id: str, options: Container
     parts = image_parts(image.config)
     labels = {**image.config.labels, **dict(options.labels)}
     options = options._replace(labels=tuple(sorted(labels.items())))
-    command_words(options.command)
-    command_words(options.entrypoint or ())
-    check_options(options, context.facts)
-    _check_namespaces(context, options)
-    _check_sources(options)
-    if options.restart or options.restart_tries:
-        from .restart import check_policy
-
-        check_policy(options)
+    wanted = planned(context, options, image.config)
+    if wanted is not None:
+        options = wanted.options
+    _check(context, options, cancel)
     if runnable and not (options.command or options.entrypoint or parts.entrypoint or parts.cmd):
         raise InvalidInput("no command or entrypoint provided, and no CMD or ENTRYPOINT from image "
                            f"{image_name(image)}: nothing to run")
-    if options.name:
-        check_name(options.name)
-    mode = network_mode(context, options)
-    if mode in ("none", "host") and not (options.networks or options.ports):
-        options = options._replace(network=mode)
-    else:
-        from .network_options import completed
-
-        options = completed(context, options, image.config.exposed_ports, cancel)
-    if options.named_devices or options.annotations:
-        from .edits import edits_of
-
-        edits_of(context, "", options, cancel)  # what cannot be given is refused before anything is made
+    options = _networked(context, options, image, cancel)
     id = os.urandom(32).hex()
     driver = context.driver(storage)
     context.client(runtime)  # one that cannot work here says so before anything is made
-    row = _reserve(context, id, image, chain_id, parts, options, storage, runtime)
+    row, new = _reserve(context, id, image, chain_id, parts, options, storage, runtime, wanted)
     try:
+        if new:
+            from .volumes import make
+
+            make(context, new, cancel)
         if options.cidfile:
             write_new(options.cidfile, id, "container ID file")
         driver.prepare(PrepareRequest(id, chain_id or None, cancel))
@@ -101,9 +89,55 @@ def create(context: Context, image: ImageLike, chain_id: str, options: Container
             row = row._replace(state="created", owner_pid=0, owner_start=0)
     except BaseException:
         discard(context, row, known=False)
+        if new:
+            from .volumes import unmake
+
+            unmake(context, new)
         raise
     tell(context, row, "create")
     return row
+
+
+def planned(context: Context, options: ContainerOptions, image: ImageConfig) -> Plan | None:
+    """The volumes of a container that is to be made, and its options with them; None where it has none. Errors as
+    :func:`.volumes.plan`."""
+    if not (options.volumes_from or image.volumes or options.image_volumes
+            or any(mount.type == "volume" for mount in options.mounts)):
+        return None
+    from .volumes import plan
+
+    return plan(context, options, image.volumes)
+
+
+def _networked(context: Context, options: ContainerOptions, image: ImageLike, cancel: Cancel) -> ContainerOptions:
+    mode = network_mode(context, options)
+    if mode in ("none", "host") and not (options.networks or options.ports):
+        return options._replace(network=mode)
+    from .network_options import completed
+
+    return completed(context, options, image.config.exposed_ports, cancel)
+
+
+def _check(context: Context, options: ContainerOptions, cancel: Cancel) -> None:
+    """Refuse what cannot be given before anything is made."""
+    command_words(options.command)
+    command_words(options.entrypoint or ())
+    check_options(options, context.facts)
+    _check_namespaces(context, options)
+    if options.restart or options.restart_tries:
+        from .restart import check_policy
+
+        check_policy(options)
+    if options.mounts:
+        from .sources import check_sources
+
+        check_sources(options.mounts)
+    if options.name:
+        check_name(options.name)
+    if options.named_devices or options.annotations:
+        from .edits import edits_of
+
+        edits_of(context, "", options, cancel)
 
 
 def discard(context: Context, row: ContainerRow, *, known: bool) -> None:
@@ -114,7 +148,7 @@ def discard(context: Context, row: ContainerRow, *, known: bool) -> None:
     from .cleanup import remove
 
     remove_named(row.parsed_options().cidfile, row.id)
-    remove(context, row, Cancel(), known=known)
+    remove(context, row, Cancel(), known=known, volumes=True)
 
 
 def image_name(image: ImageLike) -> str:
@@ -129,7 +163,7 @@ def image_parts(config: ImageConfig) -> ImageParts:
 
 
 def _reserve(context: Context, id: str, image: ImageLike, chain_id: str, parts: ImageParts, options: ContainerOptions,
-             storage: str, runtime: str) -> ContainerRow:
+             storage: str, runtime: str, wanted: Plan | None) -> tuple[ContainerRow, tuple[str, ...]]:
     values: dict[str, object] = {
         "id": id, "name": options.name, "image_id": image.id, "image_name": image_name(image), "image_chain_id": chain_id,
         "state": "creating", "created": time.time(), "storage": storage, "runtime": runtime,
@@ -147,7 +181,12 @@ def _reserve(context: Context, id: str, image: ImageLike, chain_id: str, parts: 
                     _into_networks(connection, id, options)
                 row = rows.by_id(connection, id)
                 assert row is not None
-                return row
+                new: tuple[str, ...] = ()
+                if wanted is not None and wanted.options.mounts:
+                    from .volumes import reserve
+
+                    new = reserve(connection, id, wanted)
+                return row, new
         except AlreadyExists:
             if options.name or attempt == _NAME_TRIES - 1:
                 raise
@@ -173,10 +212,3 @@ def _check_namespaces(context: Context, options: ContainerOptions) -> None:
                 except ConmanError as error:
                     raise type(error)(f"--{kind} {mode}: {error.message}", hint=error.hint) from None
 
-
-def _check_sources(options: ContainerOptions) -> None:
-    """What is bound into the container must exist when it is made (podman's rule); nothing is made up in its place."""
-    for mount in options.mounts:
-        if mount.type == "bind" and not os.path.exists(mount.source):
-            raise InvalidInput(f"statfs {mount.source}: no such file or directory",
-                               hint=f"make it, or check the source of the mount at {mount.target}")

@@ -9,7 +9,7 @@ import os
 import stat
 
 from ..errors import InvalidInput, NotFound, Unavailable
-from ..oci.runtime.options import ContainerOptions, Device, MountOption, Ulimit
+from ..oci.runtime.options import ContainerOptions, Device, Ulimit
 from ..oci.runtime.request import CgroupMount, HostDevice, HostFacts
 
 _LIMITS = {
@@ -23,7 +23,7 @@ _PRIVILEGED_SKIP = frozenset(("pts", "shm", "mqueue", "fd", "console", ".lxc", "
 _MAX_DEVICES = 4096
 
 
-def _read(root: str, path: str) -> str:
+def read_text(root: str, path: str) -> str:
     """The text of a small file; empty where it does not exist or may not be read."""
     try:
         fd = os.open(root.rstrip("/") + path, os.O_RDONLY | os.O_CLOEXEC)
@@ -40,7 +40,7 @@ def _read(root: str, path: str) -> str:
         os.close(fd)
 
 
-def _unescape(field: str) -> str:
+def unescape(field: str) -> str:
     """mountinfo writes space, tab, newline and backslash as octal escapes (proc(5))."""
     if "\\" not in field:
         return field
@@ -62,21 +62,21 @@ def cgroup_mounts(root: str = "/") -> tuple[CgroupMount, ...]:
     A hierarchy's fields are matched by controllers with ``/proc/self/cgroup``; the unified one has id 0 there.
     """
     own: dict[frozenset[str], str] = {}
-    for line in _read(root, "/proc/self/cgroup").splitlines():
+    for line in read_text(root, "/proc/self/cgroup").splitlines():
         _, _, rest = line.partition(":")
         names, _, path = rest.partition(":")
         own[frozenset(names.split(",")) if names else frozenset()] = path
     found: dict[frozenset[str], CgroupMount] = {}
-    for line in _read(root, "/proc/self/mountinfo").splitlines():
+    for line in read_text(root, "/proc/self/mountinfo").splitlines():
         if " - cgroup" not in line:
             continue  # a host with many containers has many mounts
         left, _, right = line.partition(" - ")
         fields, tail = left.split(" "), right.split(" ")
         if len(fields) < 5 or len(tail) < 3 or tail[0] not in ("cgroup", "cgroup2"):
             continue
-        shown, point = _unescape(fields[3]), _unescape(fields[4])
+        shown, point = unescape(fields[3]), unescape(fields[4])
         if tail[0] == "cgroup2":
-            controllers = tuple(_read(root, point + "/cgroup.controllers").split())
+            controllers = tuple(read_text(root, point + "/cgroup.controllers").split())
             place = _below(own.get(frozenset(), "/"), shown)
             found.setdefault(frozenset(), CgroupMount(point, controllers, unified=True, own=place))
             continue
@@ -119,7 +119,7 @@ def _number(text: str) -> int:
 
 def _rlimits(root: str) -> tuple[Ulimit, ...]:
     limits: list[Ulimit] = []
-    for line in _read(root, "/proc/self/limits").splitlines():
+    for line in read_text(root, "/proc/self/limits").splitlines():
         name = _LIMITS.get(line[:26].strip())
         words = line[26:].split()
         if name and len(words) >= 2:
@@ -129,7 +129,7 @@ def _rlimits(root: str) -> tuple[Ulimit, ...]:
 
 def _status(root: str) -> dict[str, str]:
     return {key: value.strip() for key, _, value in
-            (line.partition(":") for line in _read(root, "/proc/self/status").splitlines())}
+            (line.partition(":") for line in read_text(root, "/proc/self/status").splitlines())}
 
 
 def _leading_number(text: str) -> int:
@@ -138,7 +138,7 @@ def _leading_number(text: str) -> int:
 
 
 def _kernel(root: str) -> tuple[int, int]:
-    major, _, rest = _read(root, "/proc/sys/kernel/osrelease").strip().partition(".")
+    major, _, rest = read_text(root, "/proc/sys/kernel/osrelease").strip().partition(".")
     return _leading_number(major), _leading_number(rest)
 
 
@@ -163,19 +163,19 @@ def read_facts(*, cgroup_manager: str = "auto", root: str = "/") -> HostFacts:
     """
     status = _status(root)
     mounts = cgroup_mounts(root)
-    score = _read(root, "/proc/self/oom_score_adj").strip()
+    score = read_text(root, "/proc/self/oom_score_adj").strip()
     return HostFacts(
         cgroup_mode=cgroup_mode(mounts), cgroup_manager=choose_manager(cgroup_manager, root), cgroups=mounts,
         swap_limit=_swap_limit(mounts, root),
         bounding=int(status.get("CapBnd", "0"), 16), effective=int(status.get("CapEff", "0"), 16),
         rlimits=_rlimits(root), oom_score_adj=int(score or "0"),
-        boot_id=_read(root, "/proc/sys/kernel/random/boot_id").strip(),
-        hostname=_read(root, "/proc/sys/kernel/hostname").strip(),
+        boot_id=read_text(root, "/proc/sys/kernel/random/boot_id").strip(),
+        hostname=read_text(root, "/proc/sys/kernel/hostname").strip(),
         machine=os.uname().machine, kernel=_kernel(root),
         seccomp="Seccomp" in status,
-        apparmor=_read(root, "/sys/module/apparmor/parameters/enabled").startswith("Y"),
+        apparmor=read_text(root, "/sys/module/apparmor/parameters/enabled").startswith("Y"),
         selinux=os.path.exists(root.rstrip("/") + "/sys/fs/selinux/enforce"),
-        user_namespace=not _maps_everything(_read(root, "/proc/self/uid_map")))
+        user_namespace=not _maps_everything(read_text(root, "/proc/self/uid_map")))
 
 
 def _device(path: str, shown: str, access: str) -> HostDevice | None:
@@ -240,14 +240,3 @@ def devices_for(options: ContainerOptions, *, root: str = "/") -> tuple[HostDevi
     for device in options.devices:
         nodes.update((n.path, n) for n in _asked(device, root))
     return tuple(nodes.values())
-
-
-def check_sources(mounts: tuple[MountOption, ...]) -> None:
-    """Every bind mount's source exists.
-
-    :raises NotFound: in podman's words.
-    """
-    for mount in mounts:
-        if mount.type == "bind" and not os.path.exists(mount.source):
-            raise NotFound(f"statfs {mount.source}: no such file or directory",
-                           hint="conman makes no folder on the host; make it first")

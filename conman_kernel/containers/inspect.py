@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Mapping
 
 from ..oci.runtime.capabilities import capability_sets
-from ..oci.runtime.options import ContainerOptions
+from ..oci.runtime.mounts import PROPAGATIONS, mount_options
+from ..oci.runtime.options import ContainerOptions, MountOption
 from ..oci.runtime.process import command_line, process_env, working_dir
 from ..oci.runtime.request import SpecRequest, User
 from ..times import rfc3339
@@ -41,7 +42,7 @@ def inspect_document(context: Context, row: ContainerRow) -> dict[str, object]:
         "EffectiveCaps": _caps(context, options, "effective", parts.user or options.user),
         "BoundingCaps": _caps(context, options, "bounding", ""),
         "ExecIDs": _exec_ids(context, row), "GraphDriver": _storage(context, row, running),
-        "Mounts": [_mount(m.type, m.source, m.target, m.options) for m in options.mounts],
+        "Mounts": [_mount(context, mount) for mount in options.mounts if mount.type in ("bind", "volume")],
         "Dependencies": _dependencies(options), "NetworkSettings": network_settings(context, row, options),
         "IsInfra": False, "Config": _config(context, row, options, args), "HostConfig": _host_config(context, row, options),
     }
@@ -82,7 +83,8 @@ def _host_config(context: Context, row: ContainerRow, options: ContainerOptions)
                                          (f"seccomp={options.seccomp}", bool(options.seccomp)),
                                          (f"apparmor={options.apparmor}", bool(options.apparmor))) if given]
     return {
-        "Binds": [":".join((m.source, m.target, ",".join(m.options))) for m in options.mounts if m.type == "bind"],
+        "Binds": [_bind(mount) for mount in options.mounts if mount.type in ("bind", "volume")],
+        "VolumesFrom": list(options.volumes_from) or None,
         "CgroupManager": context.facts.cgroup_manager, "CgroupMode": options.cgroupns or "private",
         "ContainerIDFile": options.cidfile,
         "LogConfig": _log_config(context, row, options),
@@ -95,7 +97,7 @@ def _host_config(context: Context, row: ContainerRow, options: ContainerOptions)
         "IpcMode": options.ipc or "private", "PidMode": options.pid or "private", "UTSMode": options.uts or "private",
         "OomScoreAdj": options.oom_score_adj or 0, "Privileged": options.privileged, "PublishAllPorts": options.publish_all,
         "ReadonlyRootfs": options.read_only, "SecurityOpt": security,
-        "Tmpfs": {m.target: ",".join(m.options) for m in options.mounts if m.type == "tmpfs"}, "ShmSize": options.shm_size,
+        "Tmpfs": {m.target: ",".join(mount_options(m)) for m in options.mounts if m.type == "tmpfs"}, "ShmSize": options.shm_size,
         "Runtime": "oci", "Isolation": "", "CpuShares": options.cpu_shares, "Memory": options.memory,
         "NanoCpus": int(options.cpus * 1e9), "CpusetCpus": options.cpuset_cpus, "CpusetMems": options.cpuset_mems,
         "Devices": [{"PathOnHost": d.source, "PathInContainer": d.target, "CgroupPermissions": d.permissions}
@@ -148,8 +150,15 @@ def _dependencies(options: ContainerOptions) -> list[str]:
     return sorted({mode.partition(":")[2] for mode in modes if mode.startswith("container:")})
 
 
-def _mount(kind: str, source: str, target: str, options: tuple[str, ...]) -> dict[str, object]:
-    propagation = next((o for o in options if o in ("shared", "rshared", "slave", "rslave", "private", "rprivate")), "rprivate")
-    plain = [o for o in options if o not in ("ro", "rw", propagation)]
-    return {"Type": kind, "Source": source, "Destination": target, "Driver": "", "Mode": "", "Options": plain,
-            "RW": "ro" not in options, "Propagation": propagation if kind == "bind" else ""}
+def _mount(context: Context, mount: MountOption) -> dict[str, object]:
+    options = mount_options(mount)
+    shown = {"Type": mount.type, "Source": mount.source, "Destination": mount.target, "Driver": "", "Mode": "",
+             "Options": [option for option in options if option not in ("ro", "rw") and option not in PROPAGATIONS],
+             "RW": "ro" not in options, "Propagation": next(option for option in options if option in PROPAGATIONS)}
+    if mount.type == "volume":
+        shown.update(Name=mount.source, Source=f"{context.layout.volume(mount.source)}/_data", Driver="local")
+    return shown
+
+
+def _bind(mount: MountOption) -> str:
+    return ":".join((mount.source, mount.target, ",".join(mount_options(mount))))

@@ -151,12 +151,16 @@ class Living(Described):
 
         return stop.end_descriptor(refreshed(self._context, self.id))
 
-    def remove(self, *, force: bool = False, timeout: int | None = None, cancel: Cancel | None = None) -> None:
+    def remove(self, *, force: bool = False, timeout: int | None = None, volumes: bool = False,
+               cancel: Cancel | None = None) -> None:
         """Remove it with its file system and log.
 
         :param force: stop it first, with ``timeout`` as in :meth:`stop`; one that is paused is killed.
+        :param volumes: its anonymous volumes go, too, unless another container has them; they do where it was made with
+            ``remove``.
         :raises InvalidState: it runs, and ``force`` is not given.
         """
         from .removal import remove
 
-        remove(self._context, self._row, force=force, timeout=timeout, cancel=cancel or Cancel())
+        remove(self._context, self._row, force=force, timeout=timeout, volumes=volumes,
+               cancel=cancel or Cancel())

@@ -13,10 +13,12 @@ EXIT_IN_USE = 2
 """podman's exit code for removing what is still in use."""
 
 
-def remove(context: Context, row: ContainerRow, *, force: bool, timeout: int | None, cancel: Cancel) -> None:
+def remove(context: Context, row: ContainerRow, *, force: bool, timeout: int | None, volumes: bool,
+           cancel: Cancel) -> None:
     """Remove a container with its file system and log; one that is gone already is no error.
 
     :param force: stop it first, with ``timeout`` seconds until SIGKILL.
+    :param volumes: its anonymous volumes go, too, unless another container has them.
     :raises InvalidState: it runs, and ``force`` is not given.
     """
     if force or row.state == INITIALIZED:
@@ -44,4 +46,4 @@ def remove(context: Context, row: ContainerRow, *, force: bool, timeout: int | N
             now = cleanup.finish(context, now, cancel, again=False)
             if now.state == "removing":
                 return
-        cleanup.remove(context, now, cancel)
+        cleanup.remove(context, now, cancel, volumes=volumes)

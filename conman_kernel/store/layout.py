@@ -46,6 +46,15 @@ class Layout:
         """The cached scan of installed plugins' metadata."""
         return self.root + "/plugins.cache"
 
+    @property
+    def volumes(self) -> str:
+        """The volumes, a folder each."""
+        return self.root + "/volumes"
+
+    def volume(self, name: str) -> str:
+        """What there is of a volume; containers see its ``_data``."""
+        return f"{self.root}/volumes/{name}"
+
     def plugin_state(self, name: str) -> str:
         """A plugin's own folder that lasts."""
         return f"{self.root}/plugins/{name}"

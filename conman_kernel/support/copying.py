@@ -28,11 +28,16 @@ def copy_tree(source: str, target: str, cancel: Cancel) -> None:
     try:
         outward = os.open(target, _FOLDER)
         try:
-            _Copier(inward, outward, cancel).run()
+            copy_between(inward, outward, cancel)
         finally:
             os.close(outward)
     finally:
         os.close(inward)
+
+
+def copy_between(source: int, target: int, cancel: Cancel) -> None:
+    """As :func:`copy_tree`, between two open folders, which stay open."""
+    _Copier(source, target, cancel).run()
 
 
 class _Copier:
@@ -57,7 +62,7 @@ class _Copier:
                 target = _open_folder(self._target, path)
                 try:
                     state = os.fstat(source)
-                    self._describe(source, target, state)
+                    describe(source, target, state)
                     folders.append((path, state.st_mtime_ns))
                     if state.st_dev == self._device:
                         pending += self._entries(path, source, target)
@@ -108,18 +113,12 @@ class _Copier:
                 state = os.fstat(inward)
                 if state.st_size:
                     self._clone = copy_data(inward, outward, state, self._cancel, clone=self._clone)
-                self._describe(inward, outward, state)
+                describe(inward, outward, state)
                 os.utime(outward, ns=(state.st_mtime_ns, state.st_mtime_ns))
             finally:
                 os.close(outward)
         finally:
             os.close(inward)
-
-    def _describe(self, source: int, target: int, state: os.stat_result) -> None:
-        os.fchown(target, state.st_uid, state.st_gid)
-        for name in os.listxattr(source):
-            _set(target, name, os.getxattr(source, name))
-        os.fchmod(target, stat.S_IMODE(state.st_mode))
 
     def _node(self, name: str, source: int, target: int, state: os.stat_result) -> None:
         if stat.S_ISSOCK(state.st_mode):
@@ -135,6 +134,18 @@ class _Copier:
         for attribute in os.listxattr(old, follow_symlinks=False):
             _set(new, attribute, os.getxattr(old, attribute, follow_symlinks=False))
         os.utime(name, ns=(state.st_mtime_ns, state.st_mtime_ns), dir_fd=target, follow_symlinks=False)
+
+
+def describe(source: int, target: int, state: os.stat_result) -> None:
+    """Give an open file or folder the owner, the extended attributes and the mode of another one.
+
+    :param state: of ``source``.
+    :raises OSError: whatever the system says.
+    """
+    os.fchown(target, state.st_uid, state.st_gid)
+    for name in os.listxattr(source):
+        _set(target, name, os.getxattr(source, name))
+    os.fchmod(target, stat.S_IMODE(state.st_mode))
 
 
 def _open_folder(top: int, path: str) -> int:

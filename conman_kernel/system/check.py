@@ -11,7 +11,7 @@ from ..errors import ConmanError
 from ..oci import digest as digests
 from ..record import Record
 from . import check_layers, check_rows
-from .facts import Disk, Rows, leftovers_request, read_disk, read_rows
+from .facts import Disk, Rows, leftovers_request, mounts_below, read_disk, read_rows
 from .findings import Finding
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ class Check:
         found += self._left(disk, rows)
         found += self._blobs(disk, rows)
         found += _folders(disk, rows)
+        found += self._volumes()
         return sorted(found)
 
     def _left(self, disk: Disk, rows: Rows) -> Iterator[Finding]:
@@ -103,6 +104,26 @@ class Check:
         for path, (size, changed, free) in disk.partials.items():
             if free and now - changed > self._options.max_age:
                 yield Finding("partial-stale", path, f"{size} bytes of a download that nobody went on with", "removed")
+
+    def _volumes(self) -> Iterator[Finding]:
+        """Folders that belong to no volume, volumes whose folder is gone, and what is mounted for nobody."""
+        from ..processes import boot_id
+        from ..volumes import places
+        from ..volumes import rows as volume_rows
+
+        parts = self._conman.volumes.parts
+        for path in places.leftovers(parts):
+            yield Finding("volume-left", path, "there is no such volume", "removed")
+        with parts.database.read() as db:
+            known = volume_rows.select(db)
+            shown = {record.name for record in known if volume_rows.showing(db, record.name, boot_id())}
+        mounted = set(mounts_below(parts.layout.volumes))
+        for record in known:
+            place = places.data(parts, record.name)
+            if record.made and not os.path.isdir(place):
+                yield Finding("volume-missing", record.name, f"{place} is gone, with all that was in it", "made again, empty")
+            if place in mounted and record.name not in shown:
+                yield Finding("mount-orphaned", place, "mounted for a volume that no container shows", "unmounted")
 
     def _hash(self, digest: str) -> str:
         """The digest of what is kept under that name; empty where it is gone meanwhile."""

@@ -9,9 +9,8 @@ from ..record import Record
 Kind = Literal[
     "blob-altered", "blob-missing", "blob-unknown", "container-folder", "container-layer", "container-snapshot",
     "container-stale", "image-incomplete", "image-mount", "index-damaged", "layer-altered", "layer-missing", "layer-unused",
-    "layer-unverified", "lease-dead", "mount-orphaned", "network-left", "partial-stale",
-    "row-dangling", "snapshot-left", "snapshot-unknown",
-    "storage-unusable"]
+    "layer-unverified", "lease-dead", "mount-orphaned", "network-left", "partial-stale", "row-dangling", "snapshot-left",
+    "snapshot-unknown", "storage-unusable", "volume-left", "volume-missing"]
 """docs/command-line.md says of each what it means and how it is repaired."""
 
 

@@ -22,14 +22,15 @@ class SystemPruneReport(Record):
 
     :param containers: ids.
     :param images: see :class:`~conman_kernel.images.pruning.PruneReport`.
-    :param networks: names.
-    :param reclaimed: bytes in all: writable layers, layers, kept blobs, partial downloads.
+    :param networks: names; ``volumes`` likewise.
+    :param reclaimed: bytes in all: writable layers, layers, kept blobs, volumes, partial downloads.
     """
 
     containers: tuple[str, ...]
     images: PruneReport
     reclaimed: int
     networks: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
 
 
 def prune_containers(conman: Conman, filters: Mapping[str, Sequence[str]], cancel: Cancel) -> tuple[tuple[str, ...], int]:
@@ -65,8 +66,10 @@ def prune_containers(conman: Conman, filters: Mapping[str, Sequence[str]], cance
     return tuple(gone), reclaimed
 
 
-def prune(conman: Conman, *, all: bool, filters: Mapping[str, Sequence[str]], cancel: Cancel) -> SystemPruneReport:
-    """Containers first, then the networks and images that nothing needs by then, then partial downloads that nobody goes on with.
+def prune(conman: Conman, *, all: bool, volumes: bool, filters: Mapping[str, Sequence[str]],
+          cancel: Cancel) -> SystemPruneReport:
+    """Containers first, then the networks and images that nothing needs by then, volumes where asked for, then partial downloads
+    that nobody goes on with.
 
     :param all: also images with a name that no container was made from.
     """
@@ -74,7 +77,9 @@ def prune(conman: Conman, *, all: bool, filters: Mapping[str, Sequence[str]], ca
     networks = _networks(conman, filters, cancel)
     images = conman.images.prune(all=all, filters=filters, cancel=cancel)
     partial = 0 if filters else partial_bytes(conman.images.parts, remove=True)[0]
-    return SystemPruneReport(containers, images, freed + images.reclaimed + partial, networks)
+    kept = conman.volumes.prune(filters=filters, cancel=cancel) if volumes else None
+    names, more = (kept.removed, kept.reclaimed) if kept is not None else ((), 0)
+    return SystemPruneReport(containers, images, freed + images.reclaimed + more + partial, networks, names)
 
 
 def _networks(conman: Conman, filters: Mapping[str, Sequence[str]], cancel: Cancel) -> tuple[str, ...]:

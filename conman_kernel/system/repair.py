@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from ..kernel import Conman
 
 ORDER: tuple[tuple[Kind, ...], ...] = (
-    ("index-damaged", "lease-dead", "container-stale", "image-mount", "network-left", "mount-orphaned", "container-folder"),
+    ("index-damaged", "lease-dead", "container-stale", "image-mount", "network-left", "mount-orphaned", "container-folder",
+     "volume-left", "volume-missing"),
     ("storage-unusable", "snapshot-left", "row-dangling"),
     ("blob-altered", "blob-missing", "blob-unknown", "partial-stale"),
     ("layer-altered", "layer-missing", "image-incomplete", "container-layer"),
@@ -46,7 +47,7 @@ class Repair:
             "lease-dead": self._lease, "container-stale": self._stale,
             "image-mount": lambda finding: tidy.forget_mount(self._parts, finding.subject),
             "network-left": lambda finding: tidy.leave_networks(conman, finding.subject, cancel),
-            "mount-orphaned": lambda finding: tidy.unmount_orphan(conman, finding.subject, cancel),
+            "mount-orphaned": self._unmount,
             "container-folder": lambda finding: tidy.remove_folder(conman, finding.subject),
             "storage-unusable": self._clear, "snapshot-left": self._clear,
             "row-dangling": lambda finding: tidy.drop_dangling(self._parts, finding.subject, cancel),
@@ -54,7 +55,7 @@ class Repair:
             "partial-stale": lambda finding: tidy.drop_partial(self._parts, finding.subject),
             "layer-altered": self._altered, "layer-missing": self._layer, "image-incomplete": self._image,
             "container-layer": self._container_layer, "snapshot-unknown": self._stranger, "layer-unused": self._collect,
-            "container-snapshot": self._container,
+            "container-snapshot": self._container, "volume-left": self._left_volume, "volume-missing": self._volume,
         }
 
     def run(self, findings: Iterable[Finding]) -> list[Repaired]:
@@ -180,6 +181,32 @@ class Repair:
 
         collect(self._parts, self._cancel)
         return "removed"
+
+    def _unmount(self, finding: Finding) -> str:
+        home = self._conman.layout.volumes
+        if not finding.subject.startswith(f"{home}/"):
+            return tidy.unmount_orphan(self._conman, finding.subject, self._cancel)
+        from ..volumes.mounting import let_go
+
+        let_go(self._conman.volumes.parts, finding.subject.removeprefix(f"{home}/").partition("/")[0], "", self._cancel)
+        return "unmounted"
+
+    def _left_volume(self, finding: Finding) -> str:
+        from ..volumes import places
+
+        parts = self._conman.volumes.parts
+        if finding.subject not in places.leftovers(parts):
+            return ""
+        places.clear_leftovers(parts, self._cancel)
+        return "removed"
+
+    def _volume(self, finding: Finding) -> str:
+        from ..volumes import places
+
+        parts = self._conman.volumes.parts
+        with places.acquire(parts, finding.subject, self._cancel):
+            places.ensure(parts, places.current(parts, finding.subject))
+        return "made again, empty"
 
     def _container(self, finding: Finding) -> str:
         if not self._force:

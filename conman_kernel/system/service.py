@@ -28,7 +28,7 @@ class System:
         self._conman = conman
 
     def df(self, *, cancel: Cancel | None = None) -> Usage:
-        """What images, containers, kept blobs and partial downloads take, and what a prune would give back."""
+        """What images, containers, volumes, kept blobs and partial downloads take, and what a prune would give back."""
         from .usage import usage
 
         return usage(self._conman, cancel if cancel is not None else Cancel())
@@ -39,17 +39,20 @@ class System:
 
         return container_size(self._conman, container.row, cancel if cancel is not None else Cancel())
 
-    def prune(self, *, all: bool = False, filters: Mapping[str, Sequence[str]] | None = None,
+    def prune(self, *, all: bool = False, volumes: bool = False, filters: Mapping[str, Sequence[str]] | None = None,
               cancel: Cancel | None = None) -> SystemPruneReport:
         """Remove containers that do not run, images that nothing needs, and partial downloads. May be called at any time.
 
         :param all: also images with a name that no container was made from.
-        :param filters: podman's ``until``, ``label`` and ``label!``, for containers and images; partial downloads stay then.
+        :param volumes: also volumes that no container has by then.
+        :param filters: podman's ``until``, ``label`` and ``label!``, for containers, images and volumes; partial downloads stay
+            then.
         :raises InvalidInput: an unknown filter.
         """
         from .prune import prune
 
-        return prune(self._conman, all=all, filters=filters or {}, cancel=cancel if cancel is not None else Cancel())
+        return prune(self._conman, all=all, volumes=volumes, filters=filters or {},
+                     cancel=cancel if cancel is not None else Cancel())
 
     def prune_containers(self, *, filters: Mapping[str, Sequence[str]] | None = None,
                          cancel: Cancel | None = None) -> tuple[tuple[str, ...], int]:

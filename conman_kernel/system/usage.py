@@ -36,6 +36,7 @@ class ContainerUsage(Record):
 
     :param image: the name it was made from. ``command``: its command line. ``created``: seconds since the epoch.
     :param size: what its writable layer takes on disk, bytes; of one whose driver cannot say, 0.
+    :param volumes: how many volumes it has.
     """
 
     id: str
@@ -44,6 +45,15 @@ class ContainerUsage(Record):
     command: tuple[str, ...]
     created: float
     state: str
+    size: int
+    volumes: int = 0
+
+
+class VolumeUsage(Record):
+    """One volume. :param links: how many containers have it. :param size: what it takes on disk, bytes."""
+
+    name: str
+    links: int
     size: int
 
 
@@ -64,14 +74,15 @@ class Total(Record):
 class Usage(Record):
     """What the store takes.
 
-    :param totals: ``Images`` (each layer once), ``Containers`` (writable layers), ``Local Volumes`` (none yet), ``Blobs``
+    :param totals: ``Images`` (each layer once), ``Containers`` (writable layers), ``Local Volumes``, ``Blobs``
         (compressed layers that are kept), ``Partial Content`` (downloads that did not end).
-    :param images: each by itself; ``containers`` likewise.
+    :param images: each by itself; ``containers`` and ``volumes`` likewise.
     """
 
     totals: tuple[Total, ...]
     images: tuple[ImageUsage, ...]
     containers: tuple[ContainerUsage, ...]
+    volumes: tuple[VolumeUsage, ...] = ()
 
 
 def usage(conman: Conman, cancel: Cancel) -> Usage:
@@ -85,13 +96,15 @@ def usage(conman: Conman, cancel: Cancel) -> Usage:
     active = {image.id for image in images if image.containers}
     size, needed = _layers(conman, active)
     blobs, count, wanted, used = _blobs(conman, active)
+    volumes = _volumes(conman)
     return Usage((
         Total("Images", len(images), len(active), size, size - needed),
         Total("Containers", len(containers), len(containers) - len(stopped), sum(one.size for one in containers),
               sum(one.size for one in stopped)),
-        Total("Local Volumes", 0, 0, 0, 0),
+        Total("Local Volumes", len(volumes), sum(bool(one.links) for one in volumes), sum(one.size for one in volumes),
+              sum(one.size for one in volumes if not one.links)),
         Total("Blobs", count, used, blobs, blobs - wanted),
-        Total("Partial Content", unfinished, 0, partial, partial)), images, containers)
+        Total("Partial Content", unfinished, 0, partial, partial)), images, containers, volumes)
 
 
 class ContainerSize(Record):
@@ -136,8 +149,18 @@ def _containers(conman: Conman, cancel: Cancel) -> tuple[ContainerUsage, ...]:
         row = container.row
         size = _writable(conman, row, cancel)
         command = row.parsed_options().command or row.image_parts().cmd
-        found.append(ContainerUsage(row.id, row.name, row.image_name, tuple(command), row.created, row.state, size))
+        found.append(ContainerUsage(row.id, row.name, row.image_name, tuple(command), row.created, row.state, size,
+                                    sum(mount.type == "volume" for mount in row.parsed_options().mounts)))
     return tuple(found)
+
+
+def _volumes(conman: Conman) -> tuple[VolumeUsage, ...]:
+    from ..volumes import rows
+
+    with conman.volumes.parts.database.read() as db:
+        users = rows.users(db)
+    return tuple(VolumeUsage(volume.name, len(users.get(volume.name, ())), conman.volumes.size(volume.record))
+                 for volume in conman.volumes.list())
 
 
 def _layers(conman: Conman, active: set[str]) -> tuple[int, int]:

@@ -17,8 +17,9 @@ import time
 from typing import NamedTuple
 
 _CONTAINER = re.compile(r"[0-9a-f]{64}")
-_VOLATILE = re.compile(r"/index\.db-(wal|shm|journal)$|/plugins\.cache")
-_TABLES = ("blobs", "containers", "exec_sessions", "image_layers", "image_names", "images", "layers", "leases", "lease_items")
+_VOLATILE = re.compile(r"/index\.db-(wal|shm|journal)$|/plugins\.cache|/volumes$")
+_TABLES = ("blobs", "containers", "exec_sessions", "image_layers", "image_names", "images", "layers", "leases", "lease_items",
+           "volumes", "container_volumes")
 SETTLING = 15.0
 """Seconds that :func:`differences` gives processes that are on their way out."""
 

@@ -14,9 +14,11 @@ from .jobs import (
     Change,
     ChangesRequest,
     Copied,
+    CopyRequest,
     CpRequest,
     InflateRequest,
     InflateResult,
+    OwnRequest,
     PackRequest,
     PackResult,
     RepackRequest,
@@ -129,6 +131,20 @@ class Worker:
         if request.lower_fd is not None:
             fds["lower"] = request.lower_fd
         return _int(self._run({"job": "carry", "form": request.form.value}, fds, request.cancel, None)["entries"])
+
+    def copy(self, request: CopyRequest) -> None:
+        """Copy a tree with owners, modes, times, links, attributes and holes.
+
+        :raises Unavailable, Cancelled, DeadlineExceeded: as in :meth:`pack`; what was written stays for the caller to remove.
+        """
+        self._run({"job": "copy"}, {"source": request.source_fd, "target": request.target_fd}, request.cancel, None)
+
+    def own(self, request: OwnRequest) -> None:
+        """Change the owner of a tree. May be repeated.
+
+        :raises Unavailable, Cancelled, DeadlineExceeded: as in :meth:`pack`; a part of it is changed then.
+        """
+        self._run({"job": "own", "uid": request.uid, "gid": request.gid}, {"target": request.target_fd}, request.cancel, None)
 
     def inflate(self, request: InflateRequest) -> InflateResult:
         """Write a layer's uncompressed tar and tell its diffID. What is in the tar is not looked at.

@@ -155,6 +155,29 @@ class CarryRequest(Record):
     cancel: Cancel
 
 
+class CopyRequest(Record):
+    """Copy everything beneath a folder, and its own attributes, into an empty one; mounts beneath it stay empty folders.
+
+    :param source_fd: the folder, ``target_fd`` the empty one (O_RDONLY | O_DIRECTORY); nothing outside both is touched.
+    """
+
+    source_fd: int
+    target_fd: int
+    cancel: Cancel
+
+
+class OwnRequest(Record):
+    """Give a folder, and everything beneath it in its file system, another owner. Symlinks are not followed.
+
+    :param target_fd: the folder (O_RDONLY | O_DIRECTORY).
+    """
+
+    target_fd: int
+    uid: int
+    gid: int
+    cancel: Cancel
+
+
 class InflateRequest(Record):
     """Write a layer's uncompressed tar.
 

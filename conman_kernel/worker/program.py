@@ -197,6 +197,21 @@ def _carry(job: Mapping[str, object]) -> dict[str, object]:
     return {"entries": carrier.entries}
 
 
+def _copy(job: Mapping[str, object]) -> dict[str, object]:
+    from ..cancel import Cancel
+    from ..support.copying import copy_between
+
+    copy_between(_int(job["source"]), _int(job["target"]), Cancel())
+    return {}
+
+
+def _own(job: Mapping[str, object]) -> dict[str, object]:
+    from .owner import give
+
+    give(_int(job["target"]), _int(job["uid"]), _int(job["gid"]))
+    return {}
+
+
 def _trees(job: Mapping[str, object], *, layer: bool, exact: bool = False) -> tuple[int, int | None, Trees]:
     from .attributes import refuse_references
     from .tree import Trees
@@ -271,5 +286,5 @@ def _int(value: object) -> int:
 
 _JOBS: Mapping[str, Callable[[Mapping[str, object]], dict[str, object]]] = {
     "unpack": _unpack, "pack": _pack, "changes": _changes, "inflate": _inflate, "carry": _carry, "repack": _repack,
-    "view": _view,
+    "view": _view, "copy": _copy, "own": _own,
 }

@@ -17,7 +17,7 @@ PUBLIC = ("conman_kernel.errors", "conman_kernel.cancel", "conman_kernel.record"
 # Packages of the kernel from the ground up: each may import itself and what stands before it.
 ORDER = (("_version", "record", "errors", "times", "trace"), ("cancel",), ("processes",), ("oci",), ("slots",),
          ("support",), ("hooks", "hookspecs"), ("loop", "mounts"), ("config_schema", "trust", "config", "config_lines", "log"), ("store",),
-         ("answers", "calls", "discovery", "guard", "plugins"), ("events",), ("worker",), ("networks",))
+         ("answers", "calls", "discovery", "guard", "plugins"), ("events",), ("worker",), ("networks",), ("volumes",))
 
 # What stands on all of that, each with a rule of its own below.
 ABOVE = ("images", "containers", "system", "doctor", "explain", "scaffold", "kernel", "info", "cleanup", "aio", "cli", "testing")

@@ -56,7 +56,8 @@ def _verbose(usage: Usage) -> str:
     return "".join((
         "Images space usage:\n\n", _images(usage.images, now),
         "\nContainers space usage:\n\n", _containers(usage.containers, now),
-        "\nLocal Volumes space usage:\n\n", table([("VOLUME NAME", "LINKS", "SIZE")]),
+        "\nLocal Volumes space usage:\n\n", table([("VOLUME NAME", "LINKS", "SIZE"), *(
+            (one.name, str(one.links), _size(one.size)) for one in usage.volumes)]),
         "\nKept beside the layers:\n\n", table([("TYPE", "NUMBER", "SIZE"), *(
             (total.kind, str(total.total), _size(total.size)) for total in usage.totals[3:])])))
 
@@ -74,16 +75,16 @@ def _images(images: Sequence[ImageUsage], now: float) -> str:
 def _containers(containers: Sequence[ContainerUsage], now: float) -> str:
     rows = [("CONTAINER ID", "IMAGE", "COMMAND", "LOCAL VOLUMES", "SIZE", "CREATED", "STATUS", "NAMES")]
     for one in containers:
-        rows.append((one.id[:12], one.image, " ".join(one.command)[:20], "0", _size(one.size), ago(one.created, now),
+        rows.append((one.id[:12], one.image, " ".join(one.command)[:20], str(one.volumes), _size(one.size), ago(one.created, now),
                      one.state, one.name))
     return table(rows)
 
 
 VERB = Verb(
-    "df", "Show what images, containers, kept blobs and partial downloads take", _run,
+    "df", "Show what images, containers, volumes, kept blobs and partial downloads take", _run,
     options=(
         Option("--format", "json, or a template such as '{{.Type}} {{.Size}}'", metavar="FORMAT"),
-        Option("--verbose", "Show every image and container", FLAG, short="-v"),
+        Option("--verbose", "Show every image, container and volume", FLAG, short="-v"),
     ),
     notes=("A layer counts as large as its uncompressed archive, once however many images share it.",
            "Reclaimable is what a prune of all that is not in use would give back."))

@@ -41,7 +41,7 @@ def _text(event: Event, format: str, *, whole: bool) -> str:
 
 def _line(event: Event, *, whole: bool) -> str:
     id = event.id if whole else event.id[:12]
-    head = f"{_go_time(event.time_ns)} {event.type} {event.status} {id}"
+    head = f"{_go_time(event.time_ns)} {event.type} {event.status}" + (f" {id}" if id else "")
     if event.type != "container":
         return f"{head} {event.name}"
     attributes = "".join(f", {key}={value}" for key, value in sorted(event.attributes))

@@ -14,7 +14,7 @@ from ..values import Values
 if TYPE_CHECKING:
     from ...kernel import Conman
 
-_LATER = ("pod", "network", "volume")
+_LATER = ("pod", "network")
 
 
 def _run(context: Context, values: Values) -> int:
@@ -23,7 +23,7 @@ def _run(context: Context, values: Values) -> int:
 
 def _inspect(context: Context, values: Values, kind: str) -> int:
     if kind in _LATER:
-        raise InvalidInput(f"--type {kind} is not supported yet", hint="container, image and all are")
+        raise InvalidInput(f"--type {kind} is not supported yet", hint="container, image, volume and all are")
     names = list(values.arguments)
     conman = context.conman()
     if values.flag("latest"):
@@ -53,16 +53,20 @@ def _document(conman: Conman, name: str, kind: str) -> dict[str, object]:
         except NotFound:
             if kind == "container":
                 raise NotFound(f"inspecting object: no such container {name}") from None
+    if kind != "volume":
+        try:
+            return conman.images.inspect(conman.images.get(name))
+        except NotFound:
+            if kind == "image":
+                raise NotFound(f"inspecting object: {name}: image not known") from None
+        except InvalidInput:
+            if kind == "image":
+                raise
     try:
-        return conman.images.inspect(conman.images.get(name))
+        return conman.volumes.get(name).inspect()
     except NotFound:
-        if kind == "image":
-            raise NotFound(f"inspecting object: {name}: image not known") from None
-        raise NotFound(f'inspecting object: no such object: "{name}"') from None
-    except InvalidInput:
-        if kind == "image":
-            raise
-        raise NotFound(f'inspecting object: no such object: "{name}"') from None
+        said = f"no such volume {name}" if kind == "volume" else f'no such object: "{name}"'
+        raise NotFound(f"inspecting object: {said}") from None
 
 
 _FORMAT = Option("--format", "json, or a template such as '{{.State.Status}}'", short="-f", metavar="FORMAT",
@@ -75,8 +79,8 @@ VERB = Verb(
     options=(
         _FORMAT,
         _LATEST,
-        Option("--type", "What the names are: container, image or all", short="-t", metavar="TYPE", default="all",
-               choices=("all", "container", "image", *_LATER)),
+        Option("--type", "What the names are: container, image, volume or all", short="-t", metavar="TYPE", default="all",
+               choices=("all", "container", "image", "volume", *_LATER)),
     ))
 
 OF_CONTAINER = Verb(

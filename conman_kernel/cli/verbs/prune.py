@@ -1,4 +1,4 @@
-"""``conman system prune``, ``conman image prune``, ``conman container prune``."""
+"""``conman system prune``, ``image prune``, ``container prune``, ``volume prune``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ...errors import InvalidInput
 from .. import out
 from ..context import Context
-from ..declare import FLAG, LIST, Option, Verb
+from ..declare import ARRAY, FLAG, LIST, Option, Verb
 from ..several import split_filters
 from ..values import Values
 from ..wording import size
@@ -23,19 +23,21 @@ def _system(context: Context, values: Values) -> int:
     everything, filters = values.flag("all"), _filters(values)
     lines = ["all stopped containers", "all networks not used by at least one container"]
     if values.flag("volumes"):
-        lines.append("all volumes not used by at least one container (there are none yet)")
+        lines.append("all volumes not used by at least one container")
     lines.append("all images without at least one container associated with them" if everything else "all dangling images")
     if not filters:
         lines.append("all downloads that did not end")
     if not sure(values, "This command removes:\n" + "".join(f"\t- {line}\n" for line in lines)):
         return 0
-    report = context.conman().system.prune(all=everything, filters=filters, cancel=context.cancel)
+    report = context.conman().system.prune(all=everything, volumes=values.flag("volumes"), filters=filters, cancel=context.cancel)
     if report.containers:
         out.write("Deleted Containers\n" + _lines(report.containers))
     if report.networks:
         out.write("Deleted Networks\n" + _lines(report.networks))
     if report.images.deleted:
         out.write("Deleted Images\n" + _lines(report.images.deleted))
+    if report.volumes:
+        out.write("Deleted Volumes\n" + _lines(report.volumes))
     out.line(f"Total reclaimed space: {size(report.reclaimed, '', 4)}")
     return 0
 
@@ -55,6 +57,20 @@ def _containers(context: Context, values: Values) -> int:
         return 0
     gone, _ = context.conman().system.prune_containers(filters=filters, cancel=context.cancel)
     out.write(_lines(gone))
+    return 0
+
+
+def _volumes(context: Context, values: Values) -> int:
+    filters, volumes = _filters(values), context.conman().volumes
+    doomed = volumes.prunable(filters=filters)
+    if not values.flag("force"):
+        what = "This will remove all volumes not used by at least one container. The following volumes will be removed:\n"
+        if not doomed:
+            out.write(f"WARNING! {what}No dangling volumes found\n")
+            return 0
+        if not sure(values, what + _lines([volume.name for volume in doomed])):
+            return 0
+    out.write(_lines(volumes.prune(filters=filters, cancel=context.cancel).removed))
     return 0
 
 
@@ -93,7 +109,7 @@ OF_SYSTEM = Verb(
     options=(
         Option("--all", "Remove every image that no container was made from", FLAG, short="-a"),
         _FILTER, _FORCE,
-        Option("--volumes", "Remove unused volumes too (there are none before the volume release)", FLAG),
+        Option("--volumes", "Remove the volumes that no container has, too", FLAG),
     ))
 
 OF_IMAGES = Verb(
@@ -105,3 +121,9 @@ OF_IMAGES = Verb(
     ))
 
 OF_CONTAINERS = Verb("prune", "Remove all containers that do not run", _containers, options=(_FILTER, _FORCE))
+
+OF_VOLUMES = Verb(
+    "prune", "Remove the volumes that no container has", _volumes,
+    options=(
+        Option("--filter", "Only what matches: until=TIME, label=KEY[=VALUE], label!=KEY[=VALUE], name=PATTERN", ARRAY,
+               metavar="KEY=VALUE"), _FORCE))

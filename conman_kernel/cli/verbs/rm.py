@@ -21,7 +21,7 @@ def _run(context: Context, values: Values) -> int:
         raise InvalidInput("--force option must be specified to use the --time option")
 
     def remove(container: Container) -> None:
-        container.remove(force=force, timeout=timeout, cancel=context.cancel)
+        container.remove(force=force, timeout=timeout, volumes=values.flag("volumes"), cancel=context.cancel)
 
     conman = context.conman()
     try:
@@ -44,6 +44,5 @@ VERB = Verb(
         LATEST,
         Option("--time", "With --force: seconds between the stop signal and SIGKILL", INTEGER, short="-t",
                metavar="SECONDS"),
-        Option("--volumes", "Remove anonymous volumes too (there are none before the volume release)", FLAG,
-               short="-v"),
+        Option("--volumes", "Remove the anonymous volumes that no other container has, too", FLAG, short="-v"),
     ))

@@ -13,7 +13,10 @@ from .request import SpecRequest
 DEFAULT_SHM_SIZE = 64 << 20
 READ_ONLY_TMPFS = ("/run", "/tmp", "/var/tmp")
 TMPFS_DEFAULTS = ("rw", "rprivate", "nosuid", "nodev", "tmpcopyup")
-_PROPAGATIONS = frozenset(("shared", "rshared", "slave", "rslave", "private", "rprivate", "unbindable", "runbindable"))
+BIND_DEFAULTS = ("rw", "rprivate", "rbind")
+VOLUME_DEFAULTS = ("rw", "rprivate", "nosuid", "nodev", "rbind")
+_NOT_THE_RUNTIMES = frozenset(("copy", "nocopy", "U", "O", "z", "Z"))
+PROPAGATIONS = frozenset(("shared", "rshared", "slave", "rslave", "private", "rprivate", "unbindable", "runbindable"))
 _OPPOSITES = (("ro", "rw"), ("suid", "nosuid"), ("dev", "nodev"), ("exec", "noexec"), ("tmpcopyup", "notmpcopyup"))
 
 Mount = dict[str, object]
@@ -64,7 +67,7 @@ def _with_defaults(asked: tuple[str, ...], defaults: tuple[str, ...]) -> list[st
     result = list(asked)
     for default in defaults:
         if default == "rprivate":
-            silent = not has & _PROPAGATIONS
+            silent = not has & PROPAGATIONS
         elif default == "rbind":
             silent = not has & {"bind", "rbind"}
         else:
@@ -75,23 +78,39 @@ def _with_defaults(asked: tuple[str, ...], defaults: tuple[str, ...]) -> list[st
     return result
 
 
-def user_mount(mount: MountOption) -> Mount:
-    """One mount that the caller asked for, with podman's defaults: bind ``rw rprivate rbind``, tmpfs
-    ``rw rprivate nosuid nodev tmpcopyup``.
+def mount_options(mount: MountOption) -> list[str]:
+    """A mount's options with podman's defaults: bind ``rw rprivate rbind``, a volume ``rw rprivate nosuid nodev rbind``, tmpfs
+    ``rw rprivate nosuid nodev tmpcopyup``; without those that are conman's own affair (``nocopy``, ``U``, ``O``)."""
+    options = tuple(option for option in mount.options if option not in _NOT_THE_RUNTIMES)
+    if mount.type == "tmpfs":
+        return [option for option in _with_defaults(options, TMPFS_DEFAULTS) if option != "notmpcopyup"]
+    if mount.type == "devpts":
+        return _devpts(options)
+    return _with_defaults(options, VOLUME_DEFAULTS if mount.type == "volume" else BIND_DEFAULTS)
 
+
+def _devpts(options: tuple[str, ...]) -> list[str]:
+    defaults = ("nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5")
+    given = {option.partition("=")[0] for option in options}
+    return [*options, *(default for default in defaults if default.partition("=")[0] not in given)]
+
+
+def user_mount(mount: MountOption) -> Mount:
+    """One mount that the caller asked for, with podman's defaults.
+
+    :param mount: the source of a volume is its folder on the host by now.
     :raises InvalidInput: a relative path, the target ``/``, or an unknown type.
     """
     target = posixpath.normpath(mount.target)
     if not mount.target.startswith("/") or target in ("/", "//"):
         raise InvalidInput(f"invalid container path {mount.target!r}: it must be absolute and not /")
-    if mount.type == "tmpfs":
-        return _mount(target, "tmpfs", "tmpfs",
-                      *(o for o in _with_defaults(mount.options, TMPFS_DEFAULTS) if o != "notmpcopyup"))
-    if mount.type != "bind":
-        raise InvalidInput(f"invalid mount type {mount.type!r}: bind or tmpfs")
-    if not mount.source.startswith("/"):
+    if mount.type in ("tmpfs", "devpts"):
+        return _mount(target, mount.type, mount.type, *mount_options(mount))
+    if mount.type not in ("bind", "volume"):
+        raise InvalidInput(f"invalid mount type {mount.type!r}: bind, volume, tmpfs or devpts")
+    if mount.type == "bind" and not mount.source.startswith("/"):
         raise InvalidInput(f"invalid mount source {mount.source!r}: it must be an absolute path on the host")
-    return _mount(target, "bind", mount.source, *_with_defaults(mount.options, ("rw", "rprivate", "rbind")))
+    return _mount(target, "bind", mount.source, *mount_options(mount))
 
 
 def build_mounts(request: SpecRequest) -> list[Mount]:

@@ -17,16 +17,21 @@ UNSET = -1
 class MountOption(Record):
     """One mount inside the container.
 
-    :param type: ``bind`` or ``tmpfs`` (named volumes come with the release that brings volumes).
-    :param source: absolute path on the host; empty for tmpfs.
+    :param type: ``bind``, ``volume``, ``tmpfs`` or ``devpts``.
+    :param source: of a bind mount an absolute path on the host; of a volume its name, empty: a new anonymous one; else empty.
     :param target: absolute path in the container.
-    :param options: as in fstab, one each: ``ro``, ``rbind``, ``rprivate``, ``size=64m``, ``mode=1777``, ...
+    :param options: as in fstab, one each: ``ro``, ``rbind``, ``rprivate``, ``size=64m``, ``mode=1777``, ...; of a volume also
+        ``nocopy``; of bind mounts and volumes ``U`` (all in it gets the container's user as owner) and ``O`` (what the container
+        changes lies in an overlay, and goes with the run).
+    :param labels: of a volume that is made for it. ``driver_options`` likewise: ``type``, ``device``, ``o``.
     """
 
     type: str
     source: str
     target: str
     options: tuple[str, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+    driver_options: tuple[tuple[str, str], ...] = ()
 
 
 class Ulimit(Record):
@@ -93,7 +98,7 @@ class ContainerOptions(Record):
     :param labels: added to the image's; ``annotations``: into the runtime's configuration.
     :param terminal: its process gets a terminal; ``stdin_open``: its input stays open for sessions.
     :param remove: it is removed when it has ended; ``init``: a small init stands above its process.
-    :param mounts: bind mounts and tmpfs; ``read_only``: its root file system is.
+    :param mounts: bind mounts, volumes and tmpfs; ``read_only``: its root file system is.
     :param memory: bytes, 0: no limit; ``memory_reservation`` likewise; ``memory_swap``: memory and swap together, 0: twice
         ``memory``, -1: no limit.
     :param cpus: how many at most, 0: no limit; ``cpu_shares``: weight, 0: the kernel's.
@@ -118,6 +123,9 @@ class ContainerOptions(Record):
     :param restart: what happens when it ends by itself: ``no``, ``on-failure``, ``always``, ``unless-stopped``; empty: ``no``.
         ``restart_tries``: how often ``on-failure`` tries, 0: no bound.
     :param cidfile: its id is written there, and no file may be; ``pidfile``: its process's number, at each start.
+    :param volumes_from: names or ids of containers whose volumes it has at the same places, with ``:ro``, ``:rw`` or ``:z`` after
+        it; ``image_volumes``: what becomes of the image's ``VOLUME``: ``bind`` (an anonymous volume each; also where empty),
+        ``tmpfs`` or ``ignore``.
     """
 
     command: tuple[str, ...] = ()
@@ -181,6 +189,8 @@ class ContainerOptions(Record):
     no_hosts: bool = False
     restart: str = ""
     restart_tries: int = 0
+    volumes_from: tuple[str, ...] = ()
+    image_volumes: str = ""
 
 
 def to_json(options: ContainerOptions) -> dict[str, object]:
@@ -206,6 +216,6 @@ def from_json(data: Mapping[str, object]) -> ContainerOptions:
         frozen = _frozen(value)
         record = _RECORDS.get(name)
         if record is not None and isinstance(frozen, tuple):
-            frozen = tuple(record._make(cast("tuple[object, ...]", row)) for row in frozen)
+            frozen = tuple(record(*cast("tuple[str, ...]", row)) for row in frozen)  # type: ignore[arg-type]
         known[name] = frozen
     return ContainerOptions()._replace(**known)  # type: ignore[arg-type]

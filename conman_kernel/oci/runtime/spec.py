@@ -26,8 +26,12 @@ def check_options(options: ContainerOptions, facts: HostFacts) -> None:
     """
     capability_sets(uid=0, add=options.cap_add, drop=options.cap_drop, privileged=options.privileged,
                     host_bounding=facts.bounding)
+    targets = set()
     for mount in options.mounts:
-        user_mount(mount)
+        target = str(user_mount(mount)["destination"])
+        if target in targets:
+            raise InvalidInput(f"{target}: duplicate mount destination")
+        targets.add(target)
     for limit in options.ulimits:
         check_ulimit(limit, facts)
     for name, _ in options.sysctls:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from conman_kernel.containers.hostfacts import check_sources, choose_manager, devices_for, read_facts
+from conman_kernel.containers.hostfacts import choose_manager, devices_for, read_facts
+from conman_kernel.containers.sources import check_sources
 from conman_kernel.errors import InvalidInput, NotFound, Unavailable
 from conman_kernel.oci.runtime.options import ContainerOptions, Device, MountOption, Ulimit
 

@@ -52,6 +52,19 @@ def test_tmpfs_defaults_are_podmans(make) -> None:
     assert options("ro", "suid", "dev", "notmpcopyup") == ["ro", "suid", "dev", "rprivate"]
 
 
+def test_volume_defaults_are_podmans(make) -> None:
+    def options(*asked: str) -> object:
+        return by_target(build_mounts(make(mounts=(MountOption("volume", "/v/_data", "/m", asked),))))["/m"]["options"]
+    assert options() == ["rw", "rprivate", "nosuid", "nodev", "rbind"]
+    assert options("ro", "suid", "nocopy", "U", "O", "runbindable") == ["ro", "suid", "runbindable", "nodev", "rbind"]
+
+
+def test_devpts_has_the_runtimes_own_defaults(make) -> None:
+    mount = by_target(build_mounts(make(mounts=(MountOption("devpts", "", "/m", ("mode=600", "max=3")),))))["/m"]
+    assert mount["type"] == "devpts"
+    assert mount["options"] == ["mode=600", "max=3", "nosuid", "noexec", "newinstance", "ptmxmode=0666", "gid=5"]
+
+
 def test_the_callers_mount_takes_the_place_of_conmans(make) -> None:
     files = (BindFile("/etc/hosts", "/bundle/hosts"),)
     mounts = by_target(build_mounts(make(files=files, mounts=(MountOption("bind", "/mine", "/etc/hosts"),))))
@@ -82,7 +95,7 @@ def test_init_is_mounted_and_needed(make) -> None:
 
 @pytest.mark.parametrize("mount", [
     MountOption("bind", "/h", "/"), MountOption("bind", "/h", "/x/.."), MountOption("bind", "/h", "rel"),
-    MountOption("bind", "rel", "/m"), MountOption("volume", "/h", "/m")])
+    MountOption("bind", "rel", "/m"), MountOption("image", "/h", "/m"), MountOption("volume", "v", "rel")])
 def test_bad_mounts(make, mount: MountOption) -> None:
     with pytest.raises(InvalidInput):
         build_mounts(make(mounts=(mount,)))

@@ -15,8 +15,8 @@ import threading
 from types import FrameType
 from typing import Any
 
-_PARTS = ("conman_kernel/containers/", "conman_kernel/networks/", "conman_kernel/images/", "conman_kernel/store/", "conman_kernel/kernel.py",
-          "conman_kernel/mounts.py", "conman_kernel/worker/client.py", "conman_overlay_storage/", "conman_vfs_storage/",
+_PARTS = ("conman_kernel/containers/", "conman_kernel/networks/", "conman_kernel/volumes/", "conman_kernel/images/",
+          "conman_kernel/store/", "conman_kernel/kernel.py", "conman_kernel/mounts.py", "conman_kernel/worker/client.py", "conman_overlay_storage/", "conman_vfs_storage/",
           "conman_cni_network/")
 
 
