@@ -11,7 +11,7 @@ _IN_MEMORY = 200_000
 
 
 class Paths:
-    """Takes paths and tells whether it has one.
+    """Takes paths and tells whether it has one, until it is closed.
 
     :param in_memory: how many are kept in memory.
     """
@@ -34,6 +34,12 @@ class Paths:
         if path in self._few:
             return True
         return self._file is not None and self._file.execute("SELECT 1 FROM p WHERE path = ?", (path,)).fetchone() is not None
+
+    def close(self) -> None:
+        """Let the file go, and all that is in it. May be called twice."""
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
 
     def _spill(self) -> None:
         if self._file is None:

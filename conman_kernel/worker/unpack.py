@@ -52,19 +52,24 @@ class Unpacker:
         self.xattrs_dropped = 0
 
     def run(self, archive: Archive) -> None:
-        """Write every entry, then the folders' times.
+        """Write every entry, then the folders' times. To be called once.
 
         :raises NeedsParent: where the layer cannot be written alone. :raises Refused, Failed: it cannot be written.
         """
-        while (entry := archive.next()) is not None:
-            try:
-                self._entry(entry, archive)
-            except OSError as error:
-                raise explain(error, f"unpacking {show(entry.name)}") from None
         try:
-            self._finish()
-        except OSError as error:
-            raise explain(error, "setting the times of folders") from None
+            while (entry := archive.next()) is not None:
+                try:
+                    self._entry(entry, archive)
+                except OSError as error:
+                    raise explain(error, f"unpacking {show(entry.name)}") from None
+            try:
+                self._finish()
+            except OSError as error:
+                raise explain(error, "setting the times of folders") from None
+        finally:
+            self._touched.close()
+            if self._written is not None:
+                self._written.close()
 
     def _entry(self, entry: Entry, archive: Archive) -> None:
         name = entry.name

@@ -4,25 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
-import tempfile
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 import pytest
 
 from conman_kernel.testing.command import Command
-
-
-@pytest.fixture
-def store(box: str) -> Iterator[Command]:
-    folder = tempfile.mkdtemp(prefix="ce-", dir="/dev/shm")
-    command = Command(folder)
-    command.ok("pull", "-q", box)
-    yield command
-    command.clear()
-    shutil.rmtree(folder)
 
 
 def tree(folder: str) -> dict[str, tuple[int, ...]]:

@@ -5,18 +5,13 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
-import tempfile
 from pathlib import Path
-from typing import Iterator
 
-import pytest
-
-from conman_kernel.testing.aftermath import look
 from conman_kernel.testing.command import Command
 
-V1_ONLY = "mountpoint -q /sys/fs/cgroup/unified && umount /sys/fs/cgroup/unified; exec \"$@\""
+from .conftest import V1_ONLY
+
 HIDING = """
 import importlib.metadata as metadata
 _all = metadata.distributions
@@ -24,18 +19,6 @@ def _some(**context):
     return (d for d in _all(**context) if d.metadata["Name"] not in {names!r})
 metadata.distributions = _some
 """
-
-
-@pytest.fixture
-def store(box: str) -> Iterator[Command]:
-    folder = tempfile.mkdtemp(prefix="cg-", dir="/dev/shm")
-    command = Command(folder)
-    command.ok("pull", "-q", box)
-    yield command
-    command.clear()
-    empty = look(command.root, command.run_root)
-    assert not empty.mounts and not empty.processes
-    shutil.rmtree(folder)
 
 
 def without(store: Command, *distributions: str) -> Command:

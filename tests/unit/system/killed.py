@@ -7,8 +7,6 @@ where it got to the end of its work before that.
 from __future__ import annotations
 
 import importlib.util
-import os
-import signal
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,11 +14,10 @@ from typing import TYPE_CHECKING, Callable, Iterator
 
 from conman_kernel.store.index import Index
 from conman_kernel.store.sqlite import sqlite3
+from conman_kernel.testing.dying import Dying
 
 if TYPE_CHECKING:
     from .conftest import Store
-
-CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate")
 
 
 def main() -> None:
@@ -34,32 +31,20 @@ def main() -> None:
     for name, made in parts.images().items():
         shelf.add(name, made)
     store = parts.Store(folder, driver, shelf)
-    count = 0
-
-    def tick() -> None:
-        nonlocal count
-        count += 1
-        if count == limit:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def watch(event: str, arguments: tuple[object, ...]) -> None:
-        writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
-        if event in CHANGES or writes:
-            tick()
-
+    dying = Dying(limit)
     plain = Index.write
 
     @contextmanager
     def write(self: Index) -> Iterator[sqlite3.Connection]:
         with plain(self) as db:
             yield db
-            tick()
-        tick()
+            dying.tick()
+        dying.tick()
 
     Index.write = write  # type: ignore[method-assign]
-    sys.addaudithook(watch)
+    dying.watch()
     WORK[sys.argv[4] if sys.argv[4:] else "work"](store)
-    sys.stdout.write(str(count))
+    sys.stdout.write(str(dying.count))
 
 
 def _work(store: Store) -> None:

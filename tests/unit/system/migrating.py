@@ -6,12 +6,10 @@ Ends with 0 where it got to the end of its work before that, and prints how many
 from __future__ import annotations
 
 import importlib.util
-import os
-import signal
 import sys
 from pathlib import Path
 
-CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.link", "os.symlink")
+from conman_kernel.testing.dying import Dying
 
 
 def main() -> None:
@@ -22,19 +20,10 @@ def main() -> None:
     sys.modules["store_parts"] = parts
     spec.loader.exec_module(parts)
     store = parts.Store(folder, source, parts.Shelf())
-    count = 0
-
-    def watch(event: str, arguments: tuple[object, ...]) -> None:
-        nonlocal count
-        writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
-        if event in CHANGES or writes:
-            count += 1
-            if count == limit:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-    sys.addaudithook(watch)
+    dying = Dying(limit)
+    dying.watch()
     store.system.migrate(to=to)
-    sys.stdout.write(str(count))
+    sys.stdout.write(str(dying.count))
 
 
 if __name__ == "__main__":

@@ -18,3 +18,5 @@ def test_it_has_what_it_was_given(most):
     assert b"" not in paths and b"1" not in paths and b"200/\xff\0x" not in paths
     paths.add(b"")
     assert b"" in paths
+    paths.close()
+    paths.close()

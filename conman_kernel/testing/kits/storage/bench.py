@@ -30,11 +30,11 @@ from ....worker.client import Worker
 from ....worker.jobs import UnpackRequest
 from ...trees import Entry, read_tree
 from ..outcomes import unavailable
+from ..scratch import ScratchBench
 
 PATIENCE = 60.0
 """Seconds that any one call may take."""
 
-MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
 def chain(number: int) -> str:
@@ -185,25 +185,13 @@ def _unpack(worker: Worker, blob: bytes, folder: str, form: Whiteouts, *, merged
         os.close(target)
 
 
-class StorageBench:
+class StorageBench(ScratchBench):
     """The fixtures. An author overrides ``provider``, and the others where they need to."""
 
     @pytest.fixture
     def provider(self) -> Provider[StorageDriver]:
         """What the plugin's hook ``conman_storage_driver`` returns. To be overridden."""
         raise NotImplementedError("override the fixture `provider`: return what your conman_storage_driver() returns")
-
-    @pytest.fixture
-    def options(self) -> Mapping[str, object]:
-        """The plugin's ``[plugin.NAME]`` table; what is not in it has its default."""
-        return {}
-
-    @pytest.fixture
-    def scratch(self) -> Iterator[Path]:
-        """A folder of this test's own, in memory where that is possible."""
-        folder = Path(tempfile.mkdtemp(prefix="kit-", dir=MEMORY))
-        yield folder
-        shutil.rmtree(folder)
 
     @pytest.fixture
     def place(self, scratch: Path) -> Path:

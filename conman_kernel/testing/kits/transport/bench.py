@@ -5,9 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-import shutil
-import tempfile
 import zlib
 from pathlib import Path
 from typing import Callable, Iterator, Mapping
@@ -20,11 +17,11 @@ from ....slots.provider import PluginContext, Provider
 from ....slots.transport import ImageTransport, OpenRequest, PutBlobRequest, PutManifestRequest, ResolveRequest, WritableTransport
 from ...images import Image, directory, file, image, layer, symlink, whiteout
 from ..outcomes import unavailable
+from ..scratch import ScratchBench
 
 PATIENCE = 60.0
 """Seconds that any one call may take."""
 
-MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 _BIG = hashlib.shake_256(b"kit").digest(3_000_000)
 
 IMAGE = image([
@@ -148,7 +145,7 @@ def writable(transport: ImageTransport) -> WritableTransport:
     return transport  # type: ignore[return-value]
 
 
-class TransportBench:
+class TransportBench(ScratchBench):
     """The fixtures. An author overrides ``provider`` and ``stock``, and the others where they need to."""
 
     @pytest.fixture
@@ -173,18 +170,6 @@ class TransportBench:
         numbers = iter(range(1000))
         (scratch / "fresh").mkdir()
         return lambda: f"{scratch}/fresh/{next(numbers)}"
-
-    @pytest.fixture
-    def options(self) -> Mapping[str, object]:
-        """The plugin's ``[plugin.NAME]`` table; what is not in it has its default."""
-        return {}
-
-    @pytest.fixture
-    def scratch(self) -> Iterator[Path]:
-        """A folder of this test's own, in memory where that is possible."""
-        folder = Path(tempfile.mkdtemp(prefix="kit-", dir=MEMORY))
-        yield folder
-        shutil.rmtree(folder)
 
     @pytest.fixture
     def source(self, provider: Provider[ImageTransport], options: Mapping[str, object], stock: Stock,
