@@ -18,6 +18,7 @@ import tempfile
 from pathlib import Path
 from typing import Callable, Mapping
 
+import bridged
 import facts
 import latency
 import memory
@@ -32,7 +33,7 @@ from report import FORMATS, Report
 
 #: In the order in which they run.
 CASES: Mapping[str, Callable[[Bench], None]] = {
-    "run": startup.run, "version": startup.version, "ps": startup.ps, "ps-running": running.ps,
+    "run": startup.run, "run-bridge": bridged.run, "version": startup.version, "ps": startup.ps, "ps-running": running.ps,
     "stats": running.stats, "exec": latency.execute,
     "keystroke": latency.keystroke, "output": throughput.output, "through": throughput.through,
     "memory": memory.memory, "plugins": plugins.plugins,
@@ -41,7 +42,7 @@ CASES: Mapping[str, Callable[[Bench], None]] = {
 }
 #: A name for several.
 THEMES: Mapping[str, tuple[str, ...]] = {
-    "startup": ("run", "version", "ps"), "running": ("ps-running", "stats"),
+    "startup": ("run", "run-bridge", "version", "ps"), "running": ("ps-running", "stats"),
     "latency": ("exec", "keystroke"), "throughput": ("output", "through"),
     "pull": ("pull-files", "pull-large", "pull-layers", "pull-shared", "pull-present"),
 }

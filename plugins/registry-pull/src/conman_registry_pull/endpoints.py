@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ipaddress
+import socket
 from typing import Mapping, NamedTuple
 
 from conman_kernel.slots.provider import RegistrySettings
@@ -78,7 +78,9 @@ def is_loopback(authority: str) -> bool:
     name = name.strip("[]").lower()
     if name == "localhost" or name.endswith(".localhost"):
         return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
+    for family, loopback in ((socket.AF_INET, b"\x7f"), (socket.AF_INET6, bytes(15) + b"\1")):
+        try:
+            return socket.inet_pton(family, name).startswith(loopback)
+        except OSError:
+            continue  # no address of this family
+    return False
