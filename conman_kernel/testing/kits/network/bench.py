@@ -6,7 +6,6 @@ import logging
 import os
 import shutil
 import socket
-import tempfile
 import threading
 from contextlib import contextmanager
 from hashlib import sha256
@@ -32,6 +31,7 @@ from ....slots.network import (
 from ....slots.provider import PluginContext, Provider
 from ...namespaces import Namespace, tool
 from ..outcomes import not_offered, unavailable
+from ..scratch import ScratchBench
 
 T = TypeVar("T")
 PATIENCE = 30.0
@@ -44,7 +44,6 @@ HOST, OUTSIDE = "192.0.2.1", "192.0.2.2"
 """The host's own address towards the outside, and one that is outside (RFC 5737)."""
 
 HOST6, OUTSIDE6 = "2001:db8::1", "2001:db8::2"
-MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
 def id_of(name: str) -> str:
@@ -293,7 +292,7 @@ def refused(error: ConmanError, *words: str) -> None:
         assert word in error.message, f"{word!r} is not in: {error.message}"
 
 
-class NetworkBench:
+class NetworkBench(ScratchBench):
     """The fixtures. An author overrides ``provider``, and the others where they need to."""
 
     @pytest.fixture
@@ -302,21 +301,9 @@ class NetworkBench:
         raise NotImplementedError("override the fixture `provider`: return what your conman_network() returns")
 
     @pytest.fixture
-    def options(self) -> Mapping[str, object]:
-        """The plugin's ``[plugin.NAME]`` table; what is not in it has its default."""
-        return {}
-
-    @pytest.fixture
     def packets(self) -> bool:
         """False: the driver only keeps books, and no container is reached."""
         return True
-
-    @pytest.fixture
-    def scratch(self) -> Iterator[Path]:
-        """A folder of this test's own, in memory where that is possible."""
-        folder = Path(tempfile.mkdtemp(prefix="kit-", dir=MEMORY))
-        yield folder
-        shutil.rmtree(folder)
 
     @pytest.fixture
     def site(self, provider: Provider[NetworkDriver], options: Mapping[str, object], packets: bool,
