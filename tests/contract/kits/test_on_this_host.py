@@ -10,6 +10,7 @@ import pytest
     ("overlay-storage", "conman.storage", "whiteouts_delete or taken_key"),
     ("dir-transport", "transport", "image_is_whole or what_is_written"),
     ("registry-pull", "transport", "image_is_whole or what_is_written or tags_are_told"),
+    ("cni-network", "network", "wishes_are_kept or port_of_one_address or killed_remove"),
 ])
 def test_a_sound_plugin_passes(cli, name, slot, some):
     done = cli("plugin", "test", "--slot", slot, name, "-k", some)
