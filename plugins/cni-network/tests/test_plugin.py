@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import conman_cni_network as plugin
-from conman_cni_network import Options, conf, examine
+from conman_cni_network import Options, examine, offers
 from conman_cni_network.driver import CniNetwork
 from conman_cni_network.probe import probe
 from conman_kernel.cancel import Cancel
@@ -42,7 +42,7 @@ def test_every_option_is_declared_with_a_default_and_a_reason() -> None:
 
 
 def test_the_drivers_are_those_that_are_configured() -> None:
-    assert CniNetwork.drivers == tuple(conf.OFFERS)
+    assert CniNetwork.drivers == tuple(offers.OFFERS)
 
 
 def test_the_probe_says_what_is_missing_and_which_package_brings_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

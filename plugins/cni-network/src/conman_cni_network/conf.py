@@ -10,18 +10,8 @@ from typing import Mapping
 
 from conman_kernel.record import Record
 from conman_kernel.slots.network import Network, Subnet
-from conman_kernel.support.networks import Offer, number, one_of, switch
 
 from .invoke import VERSION, Json
-
-_MTU = {"mtu": number(68, 65535)}
-
-OFFERS: Mapping[str, Offer] = {
-    "bridge": Offer({**_MTU, "vlan": number(1, 4094), "isolate": switch}, one_each=True),
-    "macvlan": Offer({**_MTU, "mode": one_of("bridge", "private", "vepa", "passthru")}, bridge=False),
-    "ipvlan": Offer({**_MTU, "mode": one_of("l2", "l3", "l3s")}, bridge=False),
-}
-"""The kinds of network, and the options of each."""
 
 _DEFAULTS = {4: "0.0.0.0/0", 6: "::/0"}
 

@@ -35,7 +35,7 @@ class CniNetwork:
         from conman_kernel.support.networks import Host, Route, plan
 
         from . import look
-        from .conf import OFFERS
+        from .offers import OFFERS
 
         request.cancel.check()
         table = look.here()

@@ -8,7 +8,6 @@ from typing import Callable, cast
 
 from conman_kernel.errors import ConmanError
 from conman_kernel.slots.network import JoinRequest, LeaveRequest
-from conman_kernel.support.networks import mac_address
 
 from . import conf, invoke, leases, look, macs
 from .invoke import Json
@@ -39,6 +38,8 @@ def leave(means: Means, request: LeaveRequest) -> None:
     if not request.state:
         leases.sweep(means.leases_of(network))
     if joining.mac:
+        from conman_kernel.support.networks import mac_address
+
         macs.release(means.macs_of(network), joining, mac_address(joining.mac))
     if failed:
         raise failed[0]
