@@ -67,6 +67,7 @@ PAGES = (
         Entry(f"{K}.containers.service.Containers", "Conman.containers"),
         Entry(f"{K}.Container", "Containers.create, .get, .list and others"),
         Entry(f"{K}.ContainerOptions"), Entry(f"{K}.MountOption"), Entry(f"{K}.Device"), Entry(f"{K}.Ulimit"),
+        Entry(f"{K}.NetworkOption"), Entry(f"{K}.PublishedPort"),
         Entry(f"{K}.containers.create.ImageLike"), Entry(f"{K}.RunResult"), Entry(f"{K}.RunOutcome"), Entry(f"{K}.Streams"),
         Entry(f"{K}.ContainerStats", "Container.stats, Containers.stats"),
         Entry(f"{K}.containers.instance.MountPoint", "Container.mount"),
@@ -74,6 +75,11 @@ PAGES = (
         Entry(f"{K}.worker.jobs.PackResult"),
         Entry(f"{K}.containers.top.listing.ProcessTable", "Container.top"),
         Entry(f"{K}.containers.logs.LogEntry"), Entry(f"{K}.containers.logs.LogReader", "Container.log_reader"))),
+    Page("networks", "Networks", "[networks.md](../networks.md) shows them at work, [python.md](../python.md#networks) in Python.", (
+        Entry(f"{K}.networks.service.Networks", "Conman.networks"),
+        Entry(f"{K}.Network", "Networks.create, .get, .list"), Entry(f"{K}.networks.network.Connectable"),
+        Entry(f"{K}.networks.rows.Membership", "Container.networks"), Entry(f"{K}.networks.rows.Wish"),
+        Entry(f"{K}.networks.rows.Result"))),
     Page("sessions", "Sessions", "Connections to the standard streams of processes: [sessions.md](../sessions.md).", (
         Entry(f"{K}.containers.session.SocketSession", "Container.session, ExecSession.session and others"),
         Entry(f"{K}.containers.pump.Source"), Entry(f"{K}.containers.pump.Sink"),
@@ -144,7 +150,7 @@ LEFT_OUT = {
 
 INTERNAL = (
     f"{K}.containers.context", f"{K}.containers.rows", f"{K}.containers.execs.rows", f"{K}.containers.shim", f"{K}.images.parts",
-    f"{K}.store", f"{K}.worker",
+    f"{K}.networks.means", f"{K}.store", f"{K}.worker",
 )
 """Modules whose classes occur in signatures of public ones for the kernel's own layers only."""
 
@@ -153,6 +159,8 @@ HIDDEN = {
     f"{K}.images.shown.Shown.writable": "for the services beside and above it",
     f"{K}.containers.service.Containers.context": "for the kernel's own further layers",
     f"{K}.volumes.service.Volumes.parts": "for the kernel's own further layers",
+    f"{K}.networks.service.Networks.means": "for the kernel's own further layers",
+    f"{K}.networks.service.Networks.ensure": "what a container needs when it is made",
     f"{K}.containers.described.Described.row": "the index's record, as the kernel passes it on",
     f"{K}.kernel.Conman.adopt_shim": "the command line's early start",
     f"{K}.hookspecs.hookspec": "marks the specifications themselves",
