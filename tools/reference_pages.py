@@ -75,7 +75,7 @@ PAGES = (
         Entry(f"{K}.worker.jobs.PackResult"),
         Entry(f"{K}.containers.top.listing.ProcessTable", "Container.top"),
         Entry(f"{K}.containers.logs.LogEntry"), Entry(f"{K}.containers.logs.LogReader", "Container.log_reader"))),
-    Page("networks", "Networks", "[networks.md](../networks.md) shows them at work, [python.md](../python.md#networks) in Python.", (
+    Page("networks", "Networks", "[networks.md](../networks.md) shows them at work, [python.md](../python.md#networks) too.", (
         Entry(f"{K}.networks.service.Networks", "Conman.networks"),
         Entry(f"{K}.Network", "Networks.create, .get, .list"), Entry(f"{K}.networks.network.Connectable"),
         Entry(f"{K}.networks.rows.Membership", "Container.networks"), Entry(f"{K}.networks.rows.Wish"),
