@@ -29,7 +29,8 @@ class Subnet(Record):
     :param subnet: in CIDR form, ``10.89.0.0/24`` or ``fd00:1::/64``; its host bits are zero.
     :param gateway: the host's address in it; empty: the plugin's choice (in what :meth:`NetworkDriver.define` returns it is set,
         unless the network is internal and the plugin gives it none).
-    :param first: the lowest address that is given out by itself, ``last`` the highest; empty: all but gateway and broadcast.
+    :param first: the lowest address that is given out by itself, ``last`` the highest; empty: all but gateway and broadcast. An
+        address that is wished for may lie outside of them.
     """
 
     subnet: str

@@ -204,6 +204,14 @@ class NoRanges(SoundPaper):
         return super().join(request._replace(network=request.network._replace(subnets=subnets)))
 
 
+class RangesForAll(SoundPaper):
+    """Who wishes is given of the same."""
+
+    def join(self, request):
+        first = request.network.subnets[0].first
+        return super().join(request._replace(addresses=(first,) if first and request.addresses else request.addresses))
+
+
 class GatewayToo(SoundPaper):
     """The gateway's address is one like others."""
 
@@ -429,6 +437,7 @@ TABLE: dict[type[SoundPaper], tuple[str, ...]] = {
     AnotherMac: ("test_a_mac_address_in_use_is_refused",),
     TakesItsPlace: ("test_an_interface_in_use_is_refused",),
     NoRanges: ("test_a_range_is_kept_to_and_ends",),
+    RangesForAll: ("test_a_wish_may_lie_outside_of_the_range",),
     GatewayToo: ("test_a_gateway_in_the_range_is_not_given_out",),
     PublishesNothing: ("test_ports_of_an_internal_network_are_refused",),
     ClaimsFirst: ("test_a_namespace_that_is_none_leaves_nothing",),

@@ -135,6 +135,15 @@ class Joining:
         site.leave("c1")
         assert plain(site.join(network, "late").addresses[0]) in found
 
+    def test_a_wish_may_lie_outside_of_the_range(self, site: Site) -> None:
+        """``first`` and ``last`` are for what "is given out by itself": an address that is wished for is any of the subnet's, so
+        that a range keeps the others for those who ask."""
+        network = site.network(subnets=(Subnet("10.123.0.0/24", "10.123.0.1", "10.123.0.128", "10.123.0.191"),))
+        assert site.join(network, "wishes", addresses=("10.123.0.5",)).addresses == ("10.123.0.5/24",)
+        assert 128 <= int(plain(site.join(network, "any").addresses[0]).rpartition(".")[2]) <= 191
+        with pytest.raises(AlreadyExists):
+            site.join(network, "late", addresses=("10.123.0.5",))
+
     def test_a_gateway_in_the_range_is_not_given_out(self, site: Site) -> None:
         """Nobody gets the gateway's address, wherever it lies."""
         network = site.network(subnets=(Subnet("10.123.0.0/24", "10.123.0.11", "10.123.0.10", "10.123.0.12"),))

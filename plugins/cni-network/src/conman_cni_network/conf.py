@@ -80,13 +80,24 @@ def _bridge(network: Network) -> Mapping[str, object]:
 
 
 def _ipam(network: Network, leases: str, wish: Wish) -> Mapping[str, object]:
+    wished = _subnets_of(wish.addresses, network) if wish.addresses else frozenset()
     made: dict[str, object] = {"type": "host-local", "dataDir": leases,
-                               "ranges": [[_range(subnet)] for subnet in network.subnets]}
+                               "ranges": [[_range(subnet, whole=subnet.subnet in wished)] for subnet in network.subnets]}
     if not network.internal and wish.defaults:
         made["routes"] = [{"dst": _DEFAULTS[one]} for one in wish.defaults]
     return made
 
 
-def _range(subnet: Subnet) -> Mapping[str, str]:
-    made = {"subnet": subnet.subnet, "gateway": subnet.gateway, "rangeStart": subnet.first, "rangeEnd": subnet.last}
+def _range(subnet: Subnet, *, whole: bool) -> Mapping[str, str]:
+    """The range that is given out by itself; what is wished for may lie anywhere in the subnet, which host-local must be told."""
+    made = {"subnet": subnet.subnet, "gateway": subnet.gateway}
+    if not whole:
+        made.update(rangeStart=subnet.first, rangeEnd=subnet.last)
     return {name: value for name, value in made.items() if value}
+
+
+def _subnets_of(addresses: tuple[str, ...], network: Network) -> frozenset[str]:
+    from ipaddress import ip_address, ip_network
+
+    found = [ip_address(address) for address in addresses]
+    return frozenset(subnet.subnet for subnet in network.subnets if any(one in ip_network(subnet.subnet) for one in found))

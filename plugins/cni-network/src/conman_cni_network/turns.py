@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from contextlib import contextmanager
 from typing import Iterator
 
 from conman_kernel.cancel import Cancel
+from conman_kernel.errors import Unavailable
 
 _PAUSE = 0.005
+_PATIENCE = 30.0
 _LOCKS = 64
 
 
@@ -24,7 +27,9 @@ def turn(folder: str, name: str, cancel: Cancel) -> Iterator[int]:
     :param folder: made where it is not there. ``name``: of the lock.
     :returns: its descriptor, for programs to hold.
     :raises Cancelled, DeadlineExceeded: by ``cancel``, while another one has it.
+    :raises Unavailable: it has had it for half a minute.
     """
+    end = time.monotonic() + _PATIENCE
     path = f"{folder}/{name}.lock"
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -37,6 +42,9 @@ def turn(folder: str, name: str, cancel: Cancel) -> Iterator[int]:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
+                if time.monotonic() > end:
+                    raise Unavailable(f"another program has had {path} for {_PATIENCE:.0f} seconds",
+                                      hint=f"fuser {path} tells which one: a CNI plugin or iptables that hangs") from None
                 cancel.wait_readable(timeout=_PAUSE)
         yield fd
     finally:
