@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import select
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -35,20 +37,6 @@ def refused(site: Site, words: str, kind: type[Exception] = Unavailable, **more:
     assert set(site.facts()["links"]) - set(before["links"]) <= {network.interface}
     assert "eth0" not in site.space("box").tool("ip", "-o", "link")
     return str(getattr(caught.value, "hint", ""))
-
-
-def alive(group: int) -> list[str]:
-    """Processes of a group that have not ended; zombies that nobody has reaped yet have."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            name, _, rest = stat.read_text().rpartition(")")
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # ended just now
-        state, _, process_group = rest.split()[:3]
-        if int(process_group) == group and state != "Z":
-            found.append(name)
-    return found
 
 
 def test_a_plugin_that_says_why(desk) -> None:
@@ -90,11 +78,17 @@ def test_a_plugin_that_speaks_another_version(desk) -> None:
 
 
 def test_a_plugin_that_hangs_is_ended_with_what_it_started(desk) -> None:
-    desk.bend("bridge", f'[ "$CNI_COMMAND" = DEL ] && exec "$REAL"\n"$REAL" >/dev/null; echo $$ > {desk.cni}/pid; sleep 99 & wait')
+    desk.bend("bridge", f'[ "$CNI_COMMAND" = DEL ] && exec "$REAL"\n"$REAL" >/dev/null; sleep 99 & echo $! > {desk.cni}/pid; wait')
+    os.mkfifo(desk.cni / "pid")
+    inner: list[int] = []
+    reading = threading.Thread(target=lambda: inner.append(os.pidfd_open(int((desk.cni / "pid").read_text()))))
+    reading.start()
     started = time.monotonic()
     refused(desk.site, "deadline", DeadlineExceeded, cancel=Cancel(1.0))
     assert time.monotonic() - started < 5
-    assert alive(int((desk.cni / "pid").read_text())) == []
+    reading.join(10)
+    assert select.select(inner, [], [], 10)[0] == inner
+    os.close(inner[0])
     desk.straighten("bridge")
     free_address(desk.site, desk.site.networks[0])
 
