@@ -39,8 +39,9 @@ bench: setup-dev ## ratios against podman, containerd and docker where they are;
 stress: setup-dev ## the long versions, and the integration tests again and again (ROUNDS=3), until one fails
 	@for i in $$(seq $${ROUNDS:-3}); do echo "== round $$i"; $(ROOT) CONMAN_STRESS=1 $(BIN)/pytest --installed -q -x -m "integration or slow or stress" $(ARGS); done
 
-docs: setup-dev ## render docs/reference from the docstrings; run every command block and example of README and docs/
+docs: setup-dev ## render docs/reference and docs/from-docker.md; run every command block and example of README and docs/
 	@$(BIN)/python tools/reference.py
+	@$(BIN)/python tools/from_docker.py
 	@$(ROOT) $(BIN)/pytest --installed -q tests/docs
 
 clean: ## remove what make made in the checkout

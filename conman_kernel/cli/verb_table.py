@@ -146,6 +146,8 @@ NOUNS: Mapping[str, Mapping[str, str]] = {
     "system": {
         "check": "check:VERB",
         "df": "df:VERB",
+        "events": "events:VERB",
+        "info": "info:VERB",
         "prune": "prune:OF_SYSTEM",
     },
     "volume": {

@@ -29,5 +29,5 @@ VERB = Verb(
         LATEST,
         Option("--running", "Restart all containers that run", FLAG),
         Option("--time", "Seconds between the stop signal and SIGKILL (default: the container's own, 10)", INTEGER, short="-t",
-               metavar="SECONDS"),
+               metavar="SECONDS", aliases=("--timeout",)),
     ))

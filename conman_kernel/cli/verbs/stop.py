@@ -28,6 +28,5 @@ VERB = Verb(
         IGNORE,
         LATEST,
         Option("--time", "Seconds between the stop signal and SIGKILL (default: the container's own, 10)", INTEGER,
-               short="-t",
-               metavar="SECONDS"),
+               short="-t", metavar="SECONDS", aliases=("--timeout",)),
     ))
