@@ -1,6 +1,7 @@
-"""A real Debian root file system for the tests, made once by debootstrap and kept: prints the path of its ``.tar.gz``.
+"""Real Debian root file systems for the tests, made once by debootstrap and kept: prints the path of one's ``.tar.gz``.
 
-Usage: ``python tools/debian_root.py [--find]``. ``--find`` makes nothing and fails where there is none.
+Usage: ``python tools/debian_root.py [--find] [plain|servers]``. ``--find`` makes nothing and fails where there is none.
+``plain`` is debootstrap's ``minbase``; ``servers`` has a database and a web server besides.
 
 It is kept in ``$XDG_CACHE_HOME/conman-tests`` (``~/.cache/conman-tests``), one file per release, architecture and list
 of packages. The mirror is the one that this machine's apt uses, and is written nowhere.
@@ -16,8 +17,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-EXTRA: tuple[str, ...] = ()
-"""Packages beside debootstrap's ``minbase``."""
+ROOTS: dict[str, tuple[str, ...]] = {"plain": (), "servers": ("redis-server", "nginx-light")}
+"""Name of a root -> packages beside debootstrap's ``minbase``."""
 
 RECIPE = 1
 """Counted up when :func:`make` makes something else of the same packages."""
@@ -44,10 +45,10 @@ def architecture() -> str:
     return _output("dpkg", "--print-architecture")
 
 
-def place() -> Path:
-    """Where the archive lies, or will."""
+def place(extra: tuple[str, ...]) -> Path:
+    """Where the archive of the root with these packages lies, or will."""
     base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    packages = hashlib.sha256(" ".join((str(RECIPE), *EXTRA)).encode()).hexdigest()[:12]
+    packages = hashlib.sha256(" ".join((str(RECIPE), *extra)).encode()).hexdigest()[:12]
     return Path(base, "conman-tests", f"debian-{release()}-{architecture()}-minbase-{packages}.tar.gz")
 
 
@@ -64,7 +65,7 @@ def mirror() -> str:
     raise Missing(f"apt has no index of Debian {release()} main: apt-get update")
 
 
-def make(target: Path) -> None:
+def make(target: Path, extra: tuple[str, ...]) -> None:
     """Make the archive, whole or not at all.
 
     :raises Missing: debootstrap is not installed, or failed.
@@ -75,7 +76,7 @@ def make(target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="debian-root-", dir=_roomy()) as folder:
         root, archive = Path(folder, "root"), Path(folder, "root.tar.gz")
-        include = [f"--include={','.join(EXTRA)}"] if EXTRA else []
+        include = [f"--include={','.join(extra)}"] if extra else []
         # A mount namespace of its own: what debootstrap mounts goes when it ends, however it ends.
         _run("unshare", "--mount", program, "--variant=minbase", *include, release(), str(root), mirror())
         _neutral(root)
@@ -119,12 +120,16 @@ def _output(*argv: str) -> str:
 
 def main() -> int:
     """See the module."""
+    names = [word for word in sys.argv[1:] if word != "--find"] or ["plain"]
+    if len(names) > 1 or names[0] not in ROOTS:
+        sys.stderr.write(f"debian root: one of {', '.join(ROOTS)}\n")
+        return 2
     try:
-        path = place()
+        path = place(ROOTS[names[0]])
         if not path.exists():
             if "--find" in sys.argv[1:]:
-                raise Missing(f"{path} is not there: python tools/debian_root.py makes it")
-            make(path)
+                raise Missing(f"{path} is not there: python tools/debian_root.py {names[0]} makes it")
+            make(path, ROOTS[names[0]])
     except Missing as error:
         sys.stderr.write(f"debian root: {error}\n")
         return 1

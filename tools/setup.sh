@@ -81,10 +81,12 @@ make_venv "$(find_python)"
 "$venv/bin/python" tools/wheels.py install
 if [ "$stage" = dev ]; then
     "$venv/bin/python" tools/wheels.py dev
-    # A real Debian root for the tests, made once and kept in the user's cache.
-    "$venv/bin/python" tools/debian_root.py --find >/dev/null 2>&1 || {
-        say "making a small Debian root for the tests"
-        as_root "$venv/bin/python" tools/debian_root.py >build/debian_root.log 2>&1 ||
-            { tail -n 20 build/debian_root.log >&2; say "debootstrap failed; all it said is in build/debian_root.log"; exit 1; }
-    }
+    # Real Debian roots for the tests, made once and kept in the user's cache.
+    for root in plain servers; do
+        "$venv/bin/python" tools/debian_root.py --find $root >/dev/null 2>&1 || {
+            say "making a small Debian root for the tests: $root"
+            as_root "$venv/bin/python" tools/debian_root.py $root >build/debian_root.log 2>&1 ||
+                { tail -n 20 build/debian_root.log >&2; say "debootstrap failed; all it said is in build/debian_root.log"; exit 1; }
+        }
+    done
 fi

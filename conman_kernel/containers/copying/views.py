@@ -16,6 +16,7 @@ from ...cancel import Cancel
 from ...errors import InvalidState, Unavailable
 from ...mounts import is_mounted
 from ...oci.runtime.mounts import READ_ONLY_TMPFS, user_mount
+from ...oci.runtime.options import ContainerOptions
 from ...processes import start_time
 from ...record import Record
 from ...slots.storage import KeyRequest, Mount
@@ -26,6 +27,7 @@ from ..bundle import with_defaults
 from ..context import Context
 from ..rows import ContainerRow
 from ..state import is_running, refreshed
+from .resting import resting
 
 _FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _KERNELS = frozenset((
@@ -71,10 +73,12 @@ def view(context: Context, row: ContainerRow, path: str, worker: Worker, cancel:
             yield View(root, now, True, hidden_devices(f"/proc/{now.pid}/mountinfo"), worker)
             return
         over = context.layout.ensure(context.layout.run_root)
+        options = with_defaults(context, now.parsed_options())
+        options = options._replace(mounts=stack.enter_context(resting(context, now, options, cancel)))
         mounts = (Mount("bind", rootfs.path(context, now), ("rbind",)),) if is_mounted(rootfs.path(context, now)) else \
             tuple(context.driver_of(now).mounts(KeyRequest(now.id, cancel)))
-        root = worker.show(ViewRequest(over=over, mounts=mounts, inner=_inner(context, now, path),
-                                       read_only=now.parsed_options().read_only, cancel=cancel))
+        root = worker.show(ViewRequest(over=over, mounts=mounts, inner=_inner(options, path),
+                                       read_only=options.read_only, cancel=cancel))
         try:
             yield View(root, now, False, hidden_devices("/proc/self/mountinfo"), worker)
         finally:
@@ -139,9 +143,8 @@ def _identity(folder: int | str) -> tuple[int, int]:
     return state.st_dev, state.st_ino
 
 
-def _inner(context: Context, row: ContainerRow, path: str) -> tuple[InnerMount, ...]:
+def _inner(options: ContainerOptions, path: str) -> tuple[InnerMount, ...]:
     """What a start would mount, but for what the runtime makes by itself; a tmpfs, which would be lost, as a read-only one."""
-    options = with_defaults(context, row.parsed_options())
     found = {}
     for option in options.mounts:
         mount = user_mount(option)

@@ -75,13 +75,13 @@ class Host:
             raise errors[0]
         return result[0]
 
-    def fetch(self, address: str, port: int) -> str:
+    def fetch(self, address: str, port: int, path: str = "/") -> str:
         """A page of a web server, asked for from the host."""
         import socket
 
         def ask() -> str:
             with socket.create_connection((address, port), timeout=10) as plug:
-                plug.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                plug.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
                 answer = b""
                 while data := plug.recv(65536):
                     answer += data
