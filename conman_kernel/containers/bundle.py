@@ -54,7 +54,7 @@ def write_bundle(context: Context, row: ContainerRow, rootfs: str, cancel: Cance
     hostname = own_hostname(context, row, options)
     root_fd = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        user = _user(root_fd, options, parts)
+        user = user_of(root_fd, options, parts)
         ensure_workdir(root_fd, row.id, options, parts, user)
         ensure_mtab(root_fd)
         if any(mount.type == "volume" or {"U", "O"} & set(mount.options) for mount in options.mounts):
@@ -110,7 +110,11 @@ def _edited(context: Context, row: ContainerRow, options: ContainerOptions,
     return options._replace(env=env, mounts=(*options.mounts, *checked.mounts)), checked
 
 
-def _user(root_fd: int, options: ContainerOptions, parts: ImageParts) -> User:
+def user_of(root_fd: int, options: ContainerOptions, parts: ImageParts) -> User:
+    """Who a container's process is, as its mounted root file system says.
+
+    :raises NotFound, InvalidInput: it does not know that user or group; with podman's exit code.
+    """
     try:
         return resolve_user(root_fd, options.user or parts.user, options.groups)
     except (NotFound, InvalidInput) as error:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import posixpath
 import time
-from typing import Iterable, Sequence
+from contextlib import contextmanager
+from typing import Iterable, Iterator, Sequence
 
 from ..cancel import Cancel
 from ..errors import ConmanError, InvalidInput, NotFound
@@ -186,9 +187,22 @@ def at_start(context: Context, row: ContainerRow, root_fd: int, user: User, canc
     :raises ConmanError: a volume cannot be mounted or filled, an owner not be changed. What is ready by then is settled by
         :func:`at_end`.
     """
-    options = row.parsed_options()
+    mounts = row.parsed_options().mounts
     parts = context.volumes().parts
-    for mount in of_type_volume(options.mounts):
+    _fill(context, mounts, root_fd, user, cancel)
+    for number, mount in enumerate(mounts):
+        source_path = places.data(parts, mount.source) if mount.type == "volume" else mount.source
+        if "O" in mount.options:
+            from .overlaid import show
+
+            source_path = show(_overlay(context, row.id, number), source_path, mount.target)
+        if "U" in mount.options and mount.type != "tmpfs":
+            _own(context, source_path, user, cancel)
+
+
+def _fill(context: Context, mounts: tuple[MountOption, ...], root_fd: int, user: User, cancel: Cancel) -> None:
+    parts = context.volumes().parts
+    for mount in of_type_volume(mounts):
         with places.acquire(parts, mount.source, cancel):
             record = places.ensure(parts, places.current(parts, mount.source))
             mounting.ensure_mounted(parts, record, cancel)
@@ -200,14 +214,27 @@ def at_start(context: Context, row: ContainerRow, root_fd: int, user: User, canc
                 finally:
                     if source >= 0:
                         os.close(source)
-    for number, mount in enumerate(options.mounts):
-        source_path = places.data(parts, mount.source) if mount.type == "volume" else mount.source
-        if "O" in mount.options:
-            from .overlaid import show
 
-            source_path = show(_overlay(context, row.id, number), source_path, mount.target)
-        if "U" in mount.options and mount.type != "tmpfs":
-            _own(context, source_path, user, cancel)
+
+@contextmanager
+def ready_while_still(context: Context, row: ContainerRow, cancel: Cancel) -> Iterator[None]:
+    """Make the volumes of a container that does not run ready, for somebody who looks into it from outside: as a start would
+    find them, so that what is put there does not keep the image's content away. The caller holds its lock.
+
+    :raises ConmanError: as :func:`at_start`.
+    """
+    from . import rootfs
+    from .bundle import user_of
+
+    root = os.open(rootfs.ensure_mounted(context, row, cancel), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        options = row.parsed_options()
+        _fill(context, options.mounts, root, user_of(root, options, row.image_parts()), cancel)
+        yield
+    finally:
+        os.close(root)
+        at_end(context, row, Cancel())
+        rootfs.release(context, row, force=False)
 
 
 def _shown_over(root_fd: int, target: str) -> int:
