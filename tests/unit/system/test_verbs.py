@@ -30,6 +30,7 @@ def store(scratch: Path, shelf: Shelf) -> Iterator[Store]:
 def conman(store: Store, scratch: Path) -> Command:
     def run(*words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("CONMAN_", "_CONMAN"))}
+        kept["CONMAN_CONTAINERS_NETWORK"] = "none"
         return subprocess.run([sys.executable, "-c", CODE, "--root", str(scratch / "root"), "--run-root", str(scratch / "run"),
                                *words], input=stdin, capture_output=True, text=True, timeout=60, env=kept)
 
