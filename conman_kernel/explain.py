@@ -30,7 +30,7 @@ from .oci.runtime.request import User
 from .oci.runtime.spec import check_options
 from .plugins import Plugins
 from .record import Record
-from .slots import ATTACH, RUNTIME, STORAGE, TRANSPORT, Slot
+from .slots import ATTACH, NETWORK, RUNTIME, STORAGE, TRANSPORT, Slot
 from .slots.provider import AS_CONFIGURED, Access, Log
 from .slots.storage import KeyRequest, PrepareRequest
 from .store.blobs import Blobs
@@ -122,13 +122,15 @@ class Explain:
             known(image, text)
         runtime = self._chosen(RUNTIME, self._config.entry("runtime.name"))
         attach = (self._chosen(ATTACH, self._config.entry("attach.name")),) if start else ()
+        joins = bundle.network_mode(self._context, options) == "bridge"
+        network = (self._chosen(NETWORK, self._config.entry("network.name")),) if joins else ()
         if image is None or policy in ("always", "newer"):
             pull = self.pull(text, platform=platform)
             said = "it is not here" if image is None else f"--pull={policy}"
             facts = (("image", f"{text}: {said}, so that it would be pulled first"), *pull.facts)
             note = "mounts, commands and runtime spec depend on the image"
-            return Explanation((*pull.plugins, runtime, *attach), facts, True, notes=(note,))
-        return self._container(image, options, (self._storage(), runtime, *attach))
+            return Explanation((*pull.plugins, runtime, *attach, *network), facts, True, notes=(note,))
+        return self._container(image, options, (self._storage(), runtime, *attach, *network))
 
     def close(self) -> None:
         """Give everything back."""
@@ -147,6 +149,10 @@ class Explain:
         check_options(row.parsed_options(), self._context.facts)
         facts = [("image", f"{image_name(image)} ({image.id[:12]}, {image.platform}), here in {image.storage}"),
                  ("root file system", f"a new snapshot of {row.storage} on {image.top_chain_id or 'nothing'}")]
+        if bundle.network_mode(self._context, options) == "bridge":
+            from .containers.network_options import explained as networks
+
+            facts += networks(self._context, options)
         facts += volumes
         if any(one.problem for one in plugins):
             return Explanation(plugins, tuple(facts), False, notes=("it would end with the first problem above",))
@@ -189,7 +195,8 @@ class Explain:
     def _commands(self, row: ContainerRow) -> Iterator[tuple[str, tuple[str, ...]]]:
         client = self._context.client(row.runtime)
         folder = self._layout.container_run(row.id)
-        at_once = bool(client.commands.run) and not row.parsed_options().terminal
+        networked = bundle.network_mode(self._context, row.parsed_options()) == "bridge"
+        at_once = bool(client.commands.run) and not row.parsed_options().terminal and not networked
         console = folder + "/console.sock" if row.parsed_options().terminal else ""
         log = folder + "/runtime.log"
         yield "shim", self._config.texts("shim.command") or default_shim_command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Sequence
 
-from ..errors import InvalidInput
+from ..errors import InvalidInput, NotFound
 from ..networks.rows import Wish
 from ..oci.runtime.options import ContainerOptions, NetworkOption, PublishedPort
 from ..slots.network import Port
@@ -42,6 +42,35 @@ def completed(context: Context, options: ContainerOptions, exposed: Sequence[str
     for one, ranges in zip(named, subnets, strict=True):
         check_addresses(one, [subnet.subnet for subnet in ranges])
     return options._replace(network="bridge", networks=tuple(named), ports=_chosen(options, exposed))
+
+
+def explained(context: Context, options: ContainerOptions) -> list[tuple[str, str]]:
+    """What :func:`completed` would choose, in words, for ``--explain``; nothing is made.
+
+    :raises NotFound: there is no such network.
+    """
+    from ..networks.means import BRIDGE
+    from ..networks.ports import shown
+    from ..networks.rows import find
+
+    words = []
+    for one in options.networks or (NetworkOption(context.networks.means.default_name),):
+        with context.index.read() as connection:
+            try:
+                row = find(connection, one.name)
+            except NotFound:
+                if one.name != BRIDGE:
+                    raise
+                words.append(("network", f"{one.name}, which is made first"))
+                continue
+        ranges = ", ".join(subnet.subnet for subnet in row.network.subnets)
+        wished = f", as {', '.join(one.addresses)}" if one.addresses else ""
+        words.append(("network", f"{row.network.name} ({row.network.driver} of {row.plugin}, {ranges}){wished}"))
+    for port in options.ports:
+        place = shown(Port(port.host_address, port.host_port, 0, port.protocol)).partition("/")[0]
+        where = place if port.host_port else f"{place.rpartition(':')[0]}, a free port"
+        words.append(("port", f"{where} leads to {port.container_port}/{port.protocol}"))
+    return words
 
 
 def wishes(options: ContainerOptions) -> list[tuple[str, Wish]]:

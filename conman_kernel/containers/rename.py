@@ -32,5 +32,12 @@ def rename(context: Context, row: ContainerRow, name: str, cancel: Cancel) -> Co
                                     hint=f"choose another name; {taken[:12]} has that one")
             rows.update(connection, now.id, name=name)
     now = now._replace(name=name)
+    if now.parsed_options().network == "bridge":
+        from ..networks.rows import of_container
+        from .networking import tell_names
+
+        with context.index.read() as connection:
+            networks = [one.network for one in of_container(connection, now.id)]
+        tell_names(context, networks)  # the others know it by its new name from now on
     tell(context, now, "rename")
     return now
