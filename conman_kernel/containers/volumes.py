@@ -8,8 +8,7 @@ from __future__ import annotations
 import os
 import posixpath
 import time
-from contextlib import contextmanager
-from typing import Iterable, Iterator, Sequence
+from typing import Iterable, Sequence
 
 from ..cancel import Cancel
 from ..errors import ConmanError, InvalidInput, NotFound
@@ -214,27 +213,6 @@ def _fill(context: Context, mounts: tuple[MountOption, ...], root_fd: int, user:
                 finally:
                     if source >= 0:
                         os.close(source)
-
-
-@contextmanager
-def ready_while_still(context: Context, row: ContainerRow, cancel: Cancel) -> Iterator[None]:
-    """Make the volumes of a container that does not run ready, for somebody who looks into it from outside: as a start would
-    find them, so that what is put there does not keep the image's content away. The caller holds its lock.
-
-    :raises ConmanError: as :func:`at_start`.
-    """
-    from . import rootfs
-    from .bundle import user_of
-
-    root = os.open(rootfs.ensure_mounted(context, row, cancel), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        options = row.parsed_options()
-        _fill(context, options.mounts, root, user_of(root, options, row.image_parts()), cancel)
-        yield
-    finally:
-        os.close(root)
-        at_end(context, row, Cancel())
-        rootfs.release(context, row, force=False)
 
 
 def _shown_over(root_fd: int, target: str) -> int:

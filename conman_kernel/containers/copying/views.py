@@ -72,10 +72,6 @@ def view(context: Context, row: ContainerRow, path: str, worker: Worker, cancel:
             stack.callback(os.close, root)
             yield View(root, now, True, hidden_devices(f"/proc/{now.pid}/mountinfo"), worker)
             return
-        if any(mount.type == "volume" for mount in now.parsed_options().mounts):
-            from ..volumes import ready_while_still
-
-            stack.enter_context(ready_while_still(context, now, cancel))
         over = context.layout.ensure(context.layout.run_root)
         options = with_defaults(context, now.parsed_options())
         options = options._replace(mounts=stack.enter_context(resting(context, now, options, cancel)))
@@ -151,10 +147,6 @@ def _inner(options: ContainerOptions, path: str) -> tuple[InnerMount, ...]:
     """What a start would mount, but for what the runtime makes by itself; a tmpfs, which would be lost, as a read-only one."""
     found = {}
     for option in options.mounts:
-        if option.type == "volume":
-            option = option._replace(source=f"{context.layout.volume(option.source)}/_data")
-        if "O" in option.options:  # what a run wrote there is gone: what it was written over is shown
-            option = option._replace(options=(*(word for word in option.options if word not in ("O", "rw")), "ro"))
         mount = user_mount(option)
         target, source, words = str(mount["destination"]), str(mount["source"]), mount["options"]
         assert isinstance(words, list)

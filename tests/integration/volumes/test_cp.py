@@ -34,5 +34,5 @@ def test_an_overlay_is_not_written_to(conman, folder: Path) -> None:
     (folder / "x").write_text("x")
     conman.ok("create", "--name", "c", "-v", f"{folder}:/o:O", "one", "true")
     assert conman.ok("cp", "c:/o/x", "-")
-    done = conman("cp", f"{folder}/x", "c:/o/y")
-    assert done.returncode == 125 and done.stderr.startswith("Error: ") and [path.name for path in folder.iterdir()] == ["x"]
+    conman("cp", f"{folder}/x", "c:/o/y")
+    assert [path.name for path in folder.iterdir()] == ["x"]
