@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from .images.records import Progress
     from .kernel import Conman
     from .networks.network import Network
-    from .oci.runtime.options import ContainerOptions, Device, MountOption, NetworkOption, PublishedPort, Ulimit
+    from .oci.runtime.options import ContainerOptions, Device, HealthCheck, MountOption, NetworkOption, PublishedPort, Ulimit
     from .slots.provider import Access
     from .volumes.volume import Volume
 
@@ -41,15 +41,16 @@ _HOMES = {
     "Container": "containers.container", "ContainerOptions": "oci.runtime.options",
     "ContainerStats": "containers.stats", "Device": "oci.runtime.options",
     "ExecOptions": "containers.execs.options",
-    "ExecSession": "containers.execs.session", "Image": "images.image", "MountOption": "oci.runtime.options",
+    "ExecSession": "containers.execs.session", "HealthCheck": "oci.runtime.options", "Image": "images.image",
+    "MountOption": "oci.runtime.options",
     "Network": "networks.network", "NetworkOption": "oci.runtime.options", "PublishedPort": "oci.runtime.options",
     "Progress": "images.records", "RunOutcome": "containers.streams", "RunResult": "containers.capture",
     "Streams": "containers.streams", "Ulimit": "oci.runtime.options", "Volume": "volumes.volume", "hookimpl": "hooks",
 }
 
 __all__ = ["Access", "Cancel", "Conman", "ConmanError", "Container", "ContainerOptions", "ContainerStats", "Device",
-           "ExecOptions", "ExecSession", "Image", "MountOption", "Network", "NetworkOption", "Progress", "PublishedPort",
-           "RunOutcome", "RunResult", "Streams", "Ulimit", "Volume", "__version__", "hookimpl"]
+           "ExecOptions", "ExecSession", "HealthCheck", "Image", "MountOption", "Network", "NetworkOption", "Progress",
+           "PublishedPort", "RunOutcome", "RunResult", "Streams", "Ulimit", "Volume", "__version__", "hookimpl"]
 
 
 def __getattr__(name: str) -> object:

@@ -32,6 +32,25 @@ def nanoseconds(when: float | str, *, ahead: bool = False) -> int:
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
+def seconds_of(text: str, what: str) -> float:
+    """A duration as Go writes it: ``1m30s``, ``1.5h``, ``100ms``, ``0``; also with a sign.
+
+    :param what: names it in the error.
+    :returns: seconds.
+    :raises InvalidInput: it is none.
+    """
+    import re
+
+    parts = re.findall(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)", text) if len(text) < 100 else []
+    bare = text[1:] if text[:1] in ("-", "+") else text
+    if bare == "0":
+        return 0.0
+    if not parts or "".join(number + unit for number, unit in parts) != bare:
+        raise InvalidInput(f'invalid {what} "{text[:100]}": a duration such as 1m30s, 100ms or 2h')
+    seconds = sum(float(number) * _UNITS[unit.replace("μ", "µ")] for number, unit in parts)
+    return -seconds if text.startswith("-") else seconds
+
+
 def parse_time(text: str, now: float | None = None, *, ahead: bool = False) -> float:
     """A point in time as podman takes it.
 

@@ -68,6 +68,8 @@ PAGES = (
         Entry(f"{K}.Container", "Containers.create, .get, .list and others"),
         Entry(f"{K}.ContainerOptions"), Entry(f"{K}.MountOption"), Entry(f"{K}.Device"), Entry(f"{K}.Ulimit"),
         Entry(f"{K}.NetworkOption"), Entry(f"{K}.PublishedPort"),
+        Entry(f"{K}.HealthCheck"), Entry(f"{K}.containers.health.Health", "Container.health"),
+        Entry(f"{K}.containers.health.HealthResult"),
         Entry(f"{K}.containers.create.ImageLike"), Entry(f"{K}.RunResult"), Entry(f"{K}.RunOutcome"), Entry(f"{K}.Streams"),
         Entry(f"{K}.ContainerStats", "Container.stats, Containers.stats"),
         Entry(f"{K}.containers.instance.MountPoint", "Container.mount"),

@@ -9,8 +9,10 @@ from ..errors import InvalidInput
 from ..oci.runtime.options import UNSET, ContainerOptions
 
 if TYPE_CHECKING:
-    from ..oci.runtime.options import MountOption
+    from ..oci.runtime.options import HealthCheck, MountOption
     from .values import Values
+
+_HEALTH = ("health-cmd", "health-interval", "health-timeout", "health-start-period", "health-retries", "health-on-failure")
 
 
 def container_record(values: Values) -> ContainerOptions:
@@ -53,6 +55,8 @@ def _process(values: Values, changes: dict[str, object]) -> None:
         changes["entrypoint"] = entrypoint(values.text("entrypoint"))
     if values.given("env") or values.given("env-file"):
         changes["env"] = environment(values)
+    if values.flag("no-healthcheck") or any(values.given(name) for name in _HEALTH):
+        changes["health"] = health(values)
     if values.given("restart"):
         from ..containers.restart import parse_policy
 
@@ -98,6 +102,31 @@ def entrypoint(text: str) -> tuple[str, ...]:
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
         raise InvalidInput(f"invalid entrypoint {text!r}: a command or a JSON array of strings")
     return tuple(words)
+
+
+def health(values: Values) -> HealthCheck:
+    """What ``--health-*`` and ``--no-healthcheck`` say; the rest is the image's."""
+    from ..containers import parse_health
+    from ..oci.runtime.options import HealthCheck
+
+    if values.flag("no-healthcheck"):
+        if values.given("health-cmd"):
+            raise InvalidInput("cannot specify both --no-healthcheck and --health-cmd")
+        return HealthCheck(test=("NONE",))
+    check = HealthCheck()
+    if values.given("health-cmd"):
+        check = check._replace(test=parse_health.command(values.text("health-cmd")))
+    if values.given("health-interval"):
+        check = check._replace(interval=parse_health.interval(values.text("health-interval")))
+    if values.given("health-timeout"):
+        check = check._replace(timeout=parse_health.positive(values.text("health-timeout"), "healthcheck-timeout"))
+    if values.given("health-start-period"):
+        check = check._replace(start_period=parse_health.start_period(values.text("health-start-period")))
+    if values.given("health-retries"):
+        check = check._replace(retries=parse_health.retries(values.integer("health-retries") or 0))
+    if values.given("health-on-failure"):
+        check = check._replace(on_failure=values.text("health-on-failure"))
+    return check
 
 
 def _identity(values: Values, changes: dict[str, object]) -> None:

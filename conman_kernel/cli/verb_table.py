@@ -93,6 +93,9 @@ NOUNS: Mapping[str, Mapping[str, str]] = {
         "update": "update:VERB",
         "wait": "wait:VERB",
     },
+    "healthcheck": {
+        "run": "healthcheck:RUN",
+    },
     "image": {
         "copy": "copy:VERB",
         "diff": "diff:OF_IMAGE",
@@ -165,6 +168,7 @@ NOUNS: Mapping[str, Mapping[str, str]] = {
 NOUN_HELP: Mapping[str, str] = {
     "config": "Check and show the configuration",
     "container": "Manage containers",
+    "healthcheck": "Check the health of containers",
     "image": "Manage images",
     "network": "Manage networks",
     "plugin": "List and describe plugins",

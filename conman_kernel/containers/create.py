@@ -66,6 +66,14 @@ def create(context: Context, image: ImageLike, chain_id: str, options: Container
     wanted = planned(context, options, image.config)
     if wanted is not None:
         options = wanted.options
+    if options.health is not None or image.config.healthcheck:
+        from .health import resolve
+
+        options = options._replace(health=resolve(options.health, image.config, image_name(image)))
+    if options.restart or options.restart_tries:
+        from .restart import check_policy
+
+        check_policy(options)
     _check(context, options, cancel)
     if runnable and not (options.command or options.entrypoint or parts.entrypoint or parts.cmd):
         raise InvalidInput("no command or entrypoint provided, and no CMD or ENTRYPOINT from image "

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Mapping
+from typing import TYPE_CHECKING, Mapping
 
 from ..oci.runtime.options import ContainerOptions
 from .context import Context
 from .rows import ContainerRow
 from .state import HELD, outward
+
+if TYPE_CHECKING:
+    from .health import Health
 
 
 class Described:
@@ -100,6 +103,15 @@ class Described:
     def restarts(self) -> int:
         """How often its restart policy has started it, since a person did."""
         return self._row.restarts
+
+    @property
+    def health(self) -> Health | None:
+        """What its health check has found by now, or had when it ended; None: it has none."""
+        if self.options.health is None:
+            return None
+        from .health import read
+
+        return read(self._context, self._row)
 
     @property
     def storage_driver(self) -> str:

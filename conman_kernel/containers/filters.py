@@ -11,30 +11,34 @@ from .rows import ContainerRow
 
 Test = Callable[[ContainerRow], bool]
 
-KEYS = ("ancestor", "before", "exited", "id", "label", "label!", "name", "network", "pod", "restart-policy", "runtime", "since",
-        "status", "storage", "until", "volume")
+KEYS = ("ancestor", "before", "exited", "health", "id", "label", "label!", "name", "network", "pod", "restart-policy", "runtime",
+        "since", "status", "storage", "until", "volume")
 _STATES = ("created", "running", "paused", "restarting", "exited", "removing", "stopped", "initialized", "configured", "unknown")
+
+_HEALTH = ("starting", "healthy", "unhealthy", "none")
 
 
 def build(filters: Sequence[tuple[str, str]], *, all_rows: Sequence[ContainerRow],
-          images_of: Callable[[str], frozenset[str]], networks_of: Callable[[str], frozenset[str]]) -> Test:
+          images_of: Callable[[str], frozenset[str]], networks_of: Callable[[str], frozenset[str]],
+          health_of: Callable[[ContainerRow], str]) -> Test:
     """One test from all filters, of rows as :func:`.state.outward` has them.
 
     :param filters: key and value, as written.
     :param all_rows: every container; ``before`` and ``since`` name one of them.
     :param images_of: image ids that a name or id prefix means, for ``ancestor``.
     :param networks_of: names and ids of the networks that a container, by its id, is in.
+    :param health_of: the status that a container's health check has found, ``none`` where it has none.
     :raises InvalidInput: an unknown key or a value that makes no sense.
     """
     groups: dict[str, list[Test]] = {}
     for number, (key, value) in enumerate(filters):
-        test = _test(key, value, all_rows, images_of, networks_of)
+        test = _test(key, value, all_rows, images_of, networks_of, health_of)
         groups.setdefault(f"{key}{number}" if key in ("label", "label!", "before") else key, []).append(test)
     return lambda row: all(any(test(row) for test in group) for group in groups.values())
 
 
 def _test(key: str, value: str, all_rows: Sequence[ContainerRow], images_of: Callable[[str], frozenset[str]],
-          networks_of: Callable[[str], frozenset[str]]) -> Test:
+          networks_of: Callable[[str], frozenset[str]], health_of: Callable[[ContainerRow], str]) -> Test:
     if key == "id":
         return lambda row: row.id.startswith(value) or _matches(value, row.id)
     if key == "name":
@@ -47,6 +51,10 @@ def _test(key: str, value: str, all_rows: Sequence[ContainerRow], images_of: Cal
             raise InvalidInput(f'"{value}" is not a valid container status', hint=f"one of {', '.join(_STATES)}")
         wanted_state = "exited" if value == "stopped" else value
         return lambda row: row.state == wanted_state
+    if key == "health":
+        if value not in _HEALTH:
+            raise InvalidInput(f'"{value}" is not a valid health status', hint=f"one of {', '.join(_HEALTH)}")
+        return lambda row: health_of(row) == value
     if key == "exited":
         code = _number(key, value)
         return lambda row: row.state == "exited" and row.exit_code == code

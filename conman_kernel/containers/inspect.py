@@ -54,7 +54,32 @@ def _state(context: Context, row: ContainerRow) -> dict[str, object]:
             "Restarting": state == "restarting", "OOMKilled": bool(row.oom), "Dead": False, "Pid": row.pid if running else 0,
             "ConmonPid": row.shim_pid if running else 0, "ExitCode": row.exit_code if row.finished else 0,
             "Error": row.error, "StartedAt": rfc3339(row.started), "FinishedAt": rfc3339(row.finished),
-            "CgroupPath": cgroups.spec_path(context.facts, row.id) if running else ""}
+            "CgroupPath": cgroups.spec_path(context.facts, row.id) if running else "", **_health(context, row)}
+
+
+def _health(context: Context, row: ContainerRow) -> dict[str, object]:
+    """Docker's key and podman's older one; without a check podman's words for nothing."""
+    if row.parsed_options().health is None:
+        return {"Health": {"Status": "", "FailingStreak": 0, "Log": None}}
+    from .health import read
+
+    found = read(context, row)
+    assert found is not None
+    shown = {"Status": found.status, "FailingStreak": found.failing_streak,
+             "Log": [{"Start": rfc3339(result.start), "End": rfc3339(result.end), "ExitCode": result.exit_code,
+                      "Output": result.output} for result in found.log]}
+    return {"Health": shown, "Healthcheck": shown}
+
+
+def _healthcheck(options: ContainerOptions) -> dict[str, object]:
+    """What it is checked with: Docker's ``Healthcheck``, with durations in nanoseconds."""
+    health = options.health
+    if health is None:
+        return {}
+    times = {"Interval": health.interval, "Timeout": health.timeout, "StartPeriod": health.start_period}
+    return {"Healthcheck": {"Test": list(health.test), **{key: round(value * 1e9) for key, value in times.items()},
+                            "Retries": health.retries},
+            "HealthcheckOnFailureAction": health.on_failure}
 
 
 def _config(context: Context, row: ContainerRow, options: ContainerOptions, args: list[str]) -> dict[str, object]:
@@ -71,7 +96,7 @@ def _config(context: Context, row: ContainerRow, options: ContainerOptions, args
             "Entrypoint": " ".join(options.entrypoint if options.entrypoint is not None else parts.entrypoint),
             "OnBuild": None, "Labels": dict(options.labels), "Annotations": dict(options.annotations),
             "StopSignal": stop.stop_signal(row), "StopTimeout": _stop_timeout(context, options), "Umask": "0022",
-            "Timeout": 0, "CreateCommand": args}
+            "Timeout": 0, "CreateCommand": args, **_healthcheck(options)}
 
 
 def _stop_timeout(context: Context, options: ContainerOptions) -> int:

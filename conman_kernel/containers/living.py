@@ -140,6 +140,16 @@ class Living(Described):
 
         return stop.wait(self._context, self._row, cancel or Cancel())
 
+    def healthcheck(self, *, cancel: Cancel | None = None) -> bool:
+        """Check its health now; a check that is under way is waited for. It counts as any other.
+
+        :returns: whether it is healthy by this check; :attr:`health` has what it said, and what it makes of the status.
+        :raises InvalidState: it has no check, does not run, or is paused.
+        """
+        from .health import check_now
+
+        return check_now(self._context, refreshed(self._context, self.id), cancel or Cancel())
+
     def watch(self) -> int:
         """A descriptor that becomes readable once it is over, for event loops; the caller closes it. Then :meth:`wait` answers at
         once, or nearly so.

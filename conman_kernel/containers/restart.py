@@ -133,8 +133,10 @@ def _spawn_waiter(argv: tuple[str, ...], delay_ms: int) -> int:
                                file_actions=actions, setsigmask=[], setsigdef=usual)
     finally:
         os.close(writer)
+    said = b""
     try:
-        said = os.read(reader, 32)
+        while data := os.read(reader, 32):  # to the end: the waiter has a session of its own by then
+            said += data
     finally:
         os.close(reader)
         try:

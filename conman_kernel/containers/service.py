@@ -166,7 +166,8 @@ class Containers:
         if filters:
             from .filters import build
 
-            test = build(filters, all_rows=found, images_of=self._images_of, networks_of=self._networks_of)
+            test = build(filters, all_rows=found, images_of=self._images_of, networks_of=self._networks_of,
+                         health_of=self._health_of)
             shown = [row for row in shown if test(row)]
         if not all and not last and not any(key == "status" for key, _ in filters):
             shown = [row for row in shown if row.state in (*RUNNING, "restarting")]
@@ -234,6 +235,24 @@ class Containers:
 
             stop_leftovers(self._context, now, Cancel(30.0))
             finish(self._context, now, Cancel())
+
+    def _health_of(self, row: ContainerRow) -> str:
+        if row.parsed_options().health is None:
+            return "none"
+        from .health import read
+
+        found = read(self._context, row)
+        return "none" if found is None else found.status
+
+    def health_changed(self, id: str, status: str) -> None:
+        """The shim's word that a container's health is another now: told to the event sinks, and acted upon. One that is gone
+        is no error."""
+        with self._context.index.read() as connection:
+            row = rows.by_id(connection, id)
+        if row is not None:
+            from .health import changed
+
+            changed(self._context, row, status)
 
     def _create(self, image: ImageLike | str, options: ContainerOptions, cancel: Cancel, *, to_start: bool,
                 runnable: bool = True) -> ContainerRow:

@@ -19,10 +19,11 @@ VERSION = 1
 PAYLOAD = 64 * 1024
 
 _HELLO, _STDIN, _STDIN_END, _RESIZE, _SIGNAL, _DETACH = 0x01, 0x02, 0x03, 0x04, 0x05, 0x06
+_CHECK, _CHECKED = 0x07, 0x89
 _WELCOME, _REFUSED, _STDOUT, _STDERR, _EXITED, _DROPPED, _WINDOW, _BROKEN = 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88
 _WANTS_STDIN, _WANTS_STDOUT, _WANTS_STDERR, _FOREGROUND = 1, 2, 4, 8
 _PASSES = 16  # and the two bits above: descriptors for streams 0, 1, 2 come with the hello
-_TERMINAL, _STDIN_OPEN, _IN_FOREGROUND = 1, 2, 4
+_TERMINAL, _STDIN_OPEN, _IN_FOREGROUND, _CHECKS = 1, 2, 4, 64
 _TAKEN = 8  # and the two bits above: those descriptors were taken
 _RETRY_SECONDS = 0.01
 _CONTROL_SECONDS = 5.0
@@ -131,12 +132,13 @@ class SocketSession:
 
     :ivar foreground: the container waits for this session where it is slow.
     :ivar carried: streams that the shim carries by the descriptors it was given: no frames come or go for them.
+    :ivar checks: the container has a health check that can be asked for.
     :ivar signals: called with each signal before it is sent; None: nobody asks.
     :ivar exit_code: the exit code that came with the end; advisory (the exit file is the truth); -1: none came.
     """
 
-    __slots__ = ("_begin", "_blocked", "_connection", "_end", "_input_ended", "_window", "carried", "exit_code", "foreground",
-                 "signals", "stdin_open", "terminal")
+    __slots__ = ("_begin", "_blocked", "_connection", "_end", "_input_ended", "_window", "carried", "checks", "exit_code",
+                 "foreground", "signals", "stdin_open", "terminal")
 
     def __init__(self, connection: _socket.socket, *, flags: int, window: int) -> None:
         self._connection = connection
@@ -148,6 +150,7 @@ class SocketSession:
         self.signals: Callable[[int], None] | None = None
         self.terminal = bool(flags & _TERMINAL)
         self.stdin_open = bool(flags & _STDIN_OPEN)
+        self.checks = bool(flags & _CHECKS)
         self.foreground = bool(flags & _IN_FOREGROUND)
         self.carried = frozenset(stream for stream in (0, 1, 2) if flags & _TAKEN << stream)
         self.exit_code = -1
@@ -256,6 +259,25 @@ class SocketSession:
         if self.signals is not None:
             self.signals(number)
         self._control(bytes((_SIGNAL, number)))
+
+    def check(self, cancel: Cancel) -> tuple[int, bytes]:
+        """Have the container's health checked; of a session that gets no output.
+
+        :returns: 0: healthy, 1: not, 2: it was not checked; and what the check wrote, or why not.
+        :raises InvalidState: the container has ended.
+        :raises Cancelled: as the token says (DeadlineExceeded, too); the check goes on.
+        """
+        self._control(bytes((_CHECK,)))
+        while True:
+            cancel.wait_readable(self._connection.fileno())
+            try:
+                packet = _packet(self._connection)
+            except OSError:
+                packet = bytes((_DROPPED,))
+            if packet is not None and packet[0] in (_EXITED, _DROPPED):
+                raise InvalidState("the container has ended")
+            if packet is not None and packet[0] == _CHECKED and len(packet) > 1:
+                return packet[1], packet[2:]
 
     def detach(self) -> None:
         """Leave on purpose: the container's input stays open whatever its settings. Then close."""

@@ -56,16 +56,15 @@ class ShimConfig(Record):
     :param log_driver: ``cri`` (needs ``log_path``) or ``none``.
     :param log_size: bytes after which the log is rotated; 0: never. ``log_files``: how many files it has then.
     :param runtime_log: the runtime's own error log, where the kernel looks; the shim does not.
-    :param console_socket: with ``terminal``: as rendered into ``create``; any length, the shim shortens it there.
-    :param terminal: the process gets a terminal.
+    :param terminal: the process gets one. ``console_socket``: as rendered into ``create``; of any length, the shim shortens it.
     :param stdin: the process's standard input is kept open for sessions; else it is at its end at once.
     :param stdin_once: it is closed when the first session that could feed it is gone without detaching.
     :param sessions: how many sessions there may be at once; further ones are refused.
     :param rows: initial size of the terminal; 0 leaves it to the runtime. ``columns`` likewise.
     :param cgroup: folders whose ``cgroup.procs`` gets the shim's pid; what fails is in :attr:`Shim.notices`.
     :param oom_files: ``memory.events`` / ``memory.oom_control`` of the container, read after its end.
-    :param durable: the exit file is fsynced.
-    :param env: ``KEY=value`` of the runtime; None: the launcher's environment.
+    :param durable: the exit file is fsynced. ``env``: ``KEY=value`` of the runtime; None: the launcher's environment.
+    :param health: names and values of the keys of a health check (``health``, ``health_file``, ...); empty: there is none.
     :param error_log: where the shim writes the traceback of a defect of its own; empty: nowhere.
     """
 
@@ -93,6 +92,7 @@ class ShimConfig(Record):
     durable: bool = False
     env: tuple[str, ...] | None = None
     error_log: str = ""
+    health: tuple[tuple[str, str], ...] = ()
 
 
 class CreateFailed(RuntimeFailed):
@@ -141,8 +141,9 @@ def _shown(packet: bytes) -> str:
 
 def _config_packets(config: ShimConfig) -> list[bytes]:
     records = [b"version=%d" % VERSION]
+    records += [_record(key, value) for key, value in config.health]
     for key, value in config._asdict().items():
-        if value is None:
+        if value is None or key == "health":
             continue
         if isinstance(value, tuple):
             records.extend(_record(key, item) for item in value)
@@ -223,7 +224,6 @@ class Shim:
         """Send the configuration, once; the shim begins to create at once.
 
         :param hold: descriptors that it holds open until it ends (sockets on published ports); the caller's own stay open.
-
         :param what: what its process is, for messages of this end; empty: the container of that id.
         :raises ShimLost: the shim is gone.
         """

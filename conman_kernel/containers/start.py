@@ -217,10 +217,11 @@ def _begin(context: Context, row: ContainerRow) -> ContainerRow:
             connection.execute("DELETE FROM exec_sessions WHERE container_id = ?", (row.id,))
     context.layout.ensure(context.layout.container_run(row.id))
     context.layout.ensure(context.layout.container(row.id))
-    try:
-        os.unlink(exit_file(context, row))
-    except FileNotFoundError:
-        pass  # it never ran
+    for old in (exit_file(context, row), *((context.layout.container(row.id) + "/health",) if row.started else ())):
+        try:
+            os.unlink(old)
+        except FileNotFoundError:
+            continue  # it never ran, or was never checked
     return now
 
 
@@ -273,6 +274,11 @@ def _shim_config(context: Context, row: ContainerRow, client: RuntimeClient, tem
     pid_file = bundle.path + "/pid"
     log = bundle.path + "/runtime.log"
     log_size, log_files = log_rotation(context, options)
+    health: tuple[tuple[str, str], ...] = ()
+    if options.health is not None:
+        from .health import shim_records
+
+        health = shim_records(context, row, options, client, bundle)
     create = client.argv(template, row.id, bundle=bundle.path, pid_file=pid_file, console_socket=console, log=log)
     return ShimConfig(
         id=row.id, create=tuple(create), pid_file=pid_file, exit_file=exit_file(context, row), lock=shim_lock(context, row),
@@ -281,7 +287,7 @@ def _shim_config(context: Context, row: ContainerRow, client: RuntimeClient, tem
         runtime_log=log, console_socket=console,
         terminal=options.terminal, stdin=options.stdin_open, stdin_once=options.stdin_open and not options.terminal,
         rows=size[0], columns=size[1], cgroup=tuple(cgroups.shim_dirs(context.facts)),
-        oom_files=_oom_files(context, row.id), durable=not options.remove)
+        oom_files=_oom_files(context, row.id), durable=not options.remove, health=health)
 
 
 def _oom_files(context: Context, id: str) -> tuple[str, ...]:

@@ -21,7 +21,8 @@ def nobody(type: str, status: str, id: str, name: str, image: str = "", attribut
     """Nobody is told."""
 
 
-def tell(context: Context, row: ContainerRow, *statuses: str, exit_code: int | None = None, exec_id: str = "") -> None:
+def tell(context: Context, row: ContainerRow, *statuses: str, exit_code: int | None = None, exec_id: str = "",
+         health: str = "") -> None:
     """Tell what happened to a container, several things in their order.
 
     :param statuses: podman's words, see :class:`~conman_kernel.slots.events.Event`.
@@ -29,6 +30,8 @@ def tell(context: Context, row: ContainerRow, *statuses: str, exit_code: int | N
     attributes = row.parsed_options().labels
     if exec_id:
         attributes = (*attributes, ("execID", exec_id))
+    if health:
+        attributes = (*attributes, ("health_status", health))
     for status in statuses:
         context.tell("container", status, row.id, row.name, row.image_name, attributes,
                      exit_code if status in ("died", "exec_died") else None)

@@ -24,13 +24,14 @@ class Event(Record):
     :param time_ns: when, in nanoseconds since the epoch, as the process that did it had it.
     :param type: ``container``, ``image`` or ``volume``.
     :param status: podman's word for what happened. Of containers ``create init start attach exec exec_died died kill stop pause
-        unpause commit export mount unmount cleanup remove``; of images ``pull push tag untag remove save loadfromarchive import
-        mount unmount``; of volumes ``create remove prune``.
+        unpause commit export mount unmount health_status cleanup remove``; of images ``pull push tag untag remove save
+        loadfromarchive import mount unmount``; of volumes ``create remove prune``.
     :param id: the whole id of the container or image; a volume has none.
     :param name: the container's or volume's name; the image's name, reference or archive that the call was about, which may be
         empty.
     :param image: of a container: the name of its image.
-    :param attributes: names and values: a container's labels, and ``execID`` of an exec session.
+    :param attributes: names and values: a container's labels, ``execID`` of an exec session, and the new
+        ``health_status``.
     :param exit_code: of ``died`` and ``exec_died``; -1 where nobody saw the end, None in all others.
     """
 

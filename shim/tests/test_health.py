@@ -56,6 +56,18 @@ def test_a_check_that_succeeds_is_healthy(rig) -> None:
     assert all((code, sorted(out.split())) == (0, [b"fine", b"more"]) and a <= b for a, b, code, out in seen.log)
 
 
+def test_one_that_ends_before_its_runtime_has_its_own_code(rig) -> None:
+    # Both are waited for in one go then, whichever the kernel names first.
+    begin(rig, *checked(rig, "sh", "-c", f"touch {rig.path('over')}; exit 2", options=("--until", rig.path("over"), "0"), interval=0))
+    for _ in range(5):
+        client = rig.attach(flags=0)
+        client.send(7)
+        assert client.frame() == (0x89, b"\1")
+        client.close()
+        (rig.folder / "over").unlink()
+    assert {code for _, _, code, _ in Seen((rig.folder / "health").read_text()).log} == {2}
+
+
 def test_only_the_last_five_are_kept(rig) -> None:
     begin(rig, *checked(rig, "sh", "-c", f"echo x >> {rig.path('count')}; wc -l < {rig.path('count')}"))
     seen = until(rig, lambda s: len(s.log) == 5 and int(s.log[-1][3]) > 6)

@@ -98,7 +98,8 @@ def status(container: Container, now: float) -> str:
     """The STATUS column: ``Up 34 seconds ago``, ``Exited (3) 2 hours ago``, ``Created``."""
     row = container.row  # as it was listed: asked again of each, it could be another than what was filtered by
     if row.state == "running":
-        return f"Up {ago(row.started, now)}"
+        health = container.health
+        return f"Up {ago(row.started, now)}" + (f" ({health.status})" if health is not None else "")
     if row.state == "restarting":
         return f"Restarting ({row.exit_code}) {ago(row.finished, now)}".rstrip()
     if row.state == "exited":
@@ -208,8 +209,8 @@ VERB = Verb(
     "ps", "List containers", _run,
     options=(
         Option("--all", "Show all containers, not only running ones", FLAG, short="-a"),
-        Option("--filter", "Show the containers that match: id, name, label, label!, status, ancestor, exited, before, since, "
-               "until, volume, network, pod, storage, runtime",
+        Option("--filter", "Show the containers that match: id, name, label, label!, status, health, ancestor, exited, before, "
+               "since, until, volume, network, pod, storage, runtime",
                LIST, short="-f",
                metavar="KEY=VALUE"),
         Option("--format", "json, or a template such as '{{.ID}} {{.Names}}' or 'table {{.Names}} {{.Status}}'",

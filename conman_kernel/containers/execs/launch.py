@@ -49,7 +49,7 @@ def launch(context: Context, row: ContainerRow, id: str, options: ExecOptions, s
     :raises NotFound, InvalidInput: user, folder or command cannot be. Nothing was made.
     """
     try:
-        document = _process(context, row, options)
+        document = process_document(context, row, options)
     except (NotFound, InvalidInput) as error:
         error.exit_code = CommandNotFound.exit_code if options.command[:1] == ("",) else EXIT_REFUSED
         raise
@@ -111,7 +111,11 @@ def not_running(row: ContainerRow) -> InvalidState:
     return error
 
 
-def _process(context: Context, row: ContainerRow, options: ExecOptions) -> dict[str, object]:
+def process_document(context: Context, row: ContainerRow, options: ExecOptions) -> dict[str, object]:
+    """The OCI process of a command in a container whose bundle is there.
+
+    :raises NotFound, InvalidInput: user, folder or command cannot be.
+    """
     with open(context.layout.container_run(row.id) + "/config.json", encoding="utf-8") as stream:
         base = cast("Mapping[str, object]", json.load(stream)["process"])
     user = None

@@ -83,6 +83,28 @@ class PublishedPort(Record):
     protocol: str = "tcp"
 
 
+class HealthCheck(Record):
+    """How a container is checked while it runs. What is left open is the image's, or else the default.
+
+    :param test: as Docker has it: ``("CMD", word, ...)``, ``("CMD-SHELL", line)``, or ``("NONE",)``: no check, whatever the image
+        says; empty: the image's.
+    :param interval: seconds between two checks, 0: only when it is asked for; -1: the image's, or 30.
+    :param timeout: seconds that one may take; -1: the image's, or 30.
+    :param retries: failures in a row that make it unhealthy; -1: the image's, or 3.
+    :param start_period: seconds from its start in which failures do not count; -1: the image's, or 0.
+    :param on_failure: what is done once it is unhealthy: ``none``, ``kill`` (its restart policy holds), ``restart``, ``stop``.
+    :param shell: of ``CMD-SHELL``; the image's, empty: ``/bin/sh -c``.
+    """
+
+    test: tuple[str, ...] = ()
+    interval: float = UNSET
+    timeout: float = UNSET
+    retries: int = UNSET
+    start_period: float = UNSET
+    on_failure: str = "none"
+    shell: tuple[str, ...] = ()
+
+
 class ContainerOptions(Record):
     """Everything ``conman create`` and ``conman run`` take that outlives the command.
 
@@ -122,6 +144,7 @@ class ContainerOptions(Record):
     :param no_hosts: the image's own ``/etc/hosts`` is left alone.
     :param restart: what happens when it ends by itself: ``no``, ``on-failure``, ``always``, ``unless-stopped``; empty: ``no``.
         ``restart_tries``: how often ``on-failure`` tries, 0: no bound.
+    :param health: how it is checked, None: as the image says.
     :param cidfile: its id is written there, and no file may be; ``pidfile``: its process's number, at each start.
     :param volumes_from: names or ids of containers whose volumes it has at the same places, with ``:ro``, ``:rw`` or ``:z`` after
         it; ``image_volumes``: what becomes of the image's ``VOLUME``: ``bind`` (an anonymous volume each; also where empty),
@@ -191,6 +214,7 @@ class ContainerOptions(Record):
     restart_tries: int = 0
     volumes_from: tuple[str, ...] = ()
     image_volumes: str = ""
+    health: HealthCheck | None = None
 
 
 def to_json(options: ContainerOptions) -> dict[str, object]:
@@ -217,5 +241,7 @@ def from_json(data: Mapping[str, object]) -> ContainerOptions:
         record = _RECORDS.get(name)
         if record is not None and isinstance(frozen, tuple):
             frozen = tuple(record(*cast("tuple[str, ...]", row)) for row in frozen)  # type: ignore[arg-type]
+        elif name == "health" and isinstance(frozen, tuple):
+            frozen = HealthCheck._make(frozen)
         known[name] = frozen
     return ContainerOptions()._replace(**known)  # type: ignore[arg-type]

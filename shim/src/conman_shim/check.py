@@ -44,7 +44,7 @@ class Check:
         try:
             os.unlink(config.health_pid_file)
         except FileNotFoundError:
-            pass
+            pass  # the first check
         self._reader, writer = os.pipe2(os.O_CLOEXEC)
         try:
             os.set_blocking(self._reader, False)
@@ -56,21 +56,25 @@ class Check:
             os.close(writer)
         loop.add(self._reader, READ, self._speaking)
 
-    def reaped(self, pid: int, status: int) -> None:
-        """A child of the shim has ended: the runtime, the check's process, or a stranger."""
-        if pid == self._runtime:
+    def reaped(self, ended: dict[int, int]) -> None:
+        """Children of the shim have ended, in no order: the runtime, the check's process, strangers.
+
+        :param ended: pid -> wait status.
+        """
+        if self._runtime:
+            self._seen.update(ended)
+            if self._runtime not in self._seen:
+                return
+            status = self._seen[self._runtime]
             self._runtime = 0
             self._process = self._read_pid()
-            if self._process in self._seen:
-                self._end(_code(self._seen[self._process]))
-            elif _code(status) or not self._process:
+            if self._process not in self._seen and (_code(status) or not self._process):
                 self._end(-1)
-            if self._process and self._why:
+            if self._process and self._why and self._process not in self._seen:
                 self.kill(self._why)  # it was too late before the runtime was done
-        elif pid == self._process:
-            self._end(_code(status))
-        elif self._runtime:
-            self._seen[pid] = status
+            ended = self._seen
+        if self._process in ended:
+            self._end(_code(ended[self._process]))
 
     def kill(self, why: bytes) -> None:
         """End it, and what it has begun, as far as that can be found. May be called twice."""

@@ -58,14 +58,7 @@ class Config:
         self.error_log = one(b"error_log", b"")
         self.health = found.get(b"health", [])
         if self.health:
-            self.health_pid_file = one(b"health_pid_file")
-            self.health_file = one(b"health_file")
-            self.health_interval = int(one(b"health_interval", b"0"))
-            self.health_timeout = int(one(b"health_timeout", b"30000"))
-            self.health_retries = int(one(b"health_retries", b"3"))
-            self.health_start_period = int(one(b"health_start_period", b"0"))
-            self.health_paused = found.get(b"health_paused", [])
-            self.health_changed = found.get(b"health_changed", [])
+            self._read_health(found)
         self.env: dict[bytes, bytes] | None = None
         if found.get(b"own_env") == [b"1"]:
             pairs = (entry.partition(b"=") for entry in found.get(b"env", []))
@@ -76,6 +69,18 @@ class Config:
             raise ValueError(f"log driver {self.log_driver.decode('utf-8', 'replace')} is not known here")
         if self.log_driver == b"cri" and not self.log_path:
             raise ValueError("the log driver cri needs a log_path")
+
+    def _read_health(self, found: dict[bytes, list[bytes]]) -> None:
+        for key in (b"health_pid_file", b"health_file"):
+            if key not in found:
+                raise ValueError(f"the configuration has no {key.decode()}")
+        self.health_pid_file, self.health_file = found[b"health_pid_file"][-1], found[b"health_file"][-1]
+        self.health_interval = int(found.get(b"health_interval", [b"0"])[-1])
+        self.health_timeout = int(found.get(b"health_timeout", [b"30000"])[-1])
+        self.health_retries = int(found.get(b"health_retries", [b"3"])[-1])
+        self.health_start_period = int(found.get(b"health_start_period", [b"0"])[-1])
+        self.health_paused = found.get(b"health_paused", [])
+        self.health_changed = found.get(b"health_changed", [])
 
 
 def read_config(channel: Channel) -> Config | None:

@@ -70,13 +70,13 @@ class Health:
             if self._check is None:
                 self._start()
 
-    def reaped(self, pid: int, status: int) -> None:
-        """A child of the shim has ended."""
-        if pid == self._telling:
+    def reaped(self, ended: dict[int, int]) -> None:
+        """Children of the shim have ended: pid -> wait status."""
+        if self._telling in ended:
             self._telling = 0
             self._tell(b"")
-        elif self._check is not None:
-            self._check.reaped(pid, status)
+        if self._check is not None:
+            self._check.reaped(ended)
 
     def _wait(self) -> None:
         self._loop.cancel(self._next)

@@ -194,12 +194,13 @@ class Supervisor:
         for number in os.read(self._signals, 4096):
             if number in _FORWARDED:
                 self._process.signal(number)
-        for pid, status in reap().items():
+        ended = reap()
+        for pid, status in ended.items():
             if pid == self._process.pid or not self._process.pid:  # afterwards strays are reaped and forgotten
                 self._reaped[pid] = status
                 self._process.reaped = bool(self._process.pid)
-            elif self._process.health is not None:
-                self._process.health.reaped(pid, status)
+        if self._process.health is not None:
+            self._process.health.reaped(ended)
 
 
 def _health(loop: Loop, config: Config, notice: Callable[[str], None]) -> Health | None:

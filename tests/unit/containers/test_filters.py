@@ -30,13 +30,16 @@ ROWS = (row(1, "aa", "697b", labels={"k": "v", "e": ""}), row(2, "bb", "f1f5", l
 def names(*filters: tuple[str, str], over: Sequence[ContainerRow] = ROWS) -> str:
     test = build(filters, all_rows=over,
                  images_of=lambda name: frozenset({"1" * 64} if name in ("bb", "111") else ()),
-                 networks_of=lambda id: frozenset({"front", "f" * 64} if id.startswith(("697b", "bbbb")) else ()))
+                 networks_of=lambda id: frozenset({"front", "f" * 64} if id.startswith(("697b", "bbbb")) else ()),
+                 health_of=lambda row: "healthy" if row.name == "uu" else "none")
     return " ".join(r.name for r in over if test(r))
 
 
 @pytest.mark.parametrize(("filters", "expected"), [
     ((), "aa bb cc tt uu"),
     ((("label", "k"),), "aa bb"),
+    ((("health", "healthy"),), "uu"),
+    ((("health", "none"), ("health", "healthy"), ("label", "k")), "aa bb"),
     ((("label", "k="),), "aa bb"),
     ((("label", "k=v"), ("label", "e")), "aa"),
     ((("label", "k=v"), ("label", "k=w")), ""),
