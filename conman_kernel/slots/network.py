@@ -172,7 +172,8 @@ class NetworkDriver(Protocol):
 
     def join(self, request: JoinRequest) -> Joined:
         """Give a namespace an interface in a network, with addresses, routes and published ports. The host's side of the network
-        is made where it is not there (the first one to join, or after a reboot).
+        is made where it is not there (the first one to join, or after a reboot). A container's way out is the first of its
+        networks that has one; where that is left, another one's.
 
         :raises InvalidInput: an address outside the subnets, or the gateway's; ports of an internal network.
         :raises AlreadyExists: an address, a mac address or the interface is in use.

@@ -50,6 +50,16 @@ def test_an_isolated_network_is_reached_by_its_ports_alone(site) -> None:
         assert asked(site.space("box"), OUTSIDE, 80)[0] == "outside"
 
 
+def test_the_way_out_of_ipv6_changes_too(site) -> None:
+    for number in (1, 2):
+        network = site.network(f"n{number}", subnets=(Subnet(f"10.12{number}.0.0/24"), Subnet(f"fd00:12{number}::/64")))
+        site.join(network, interface=f"eth{number}")
+    space = site.space("box")
+    assert " dev eth1 " in space.tool("ip", "-6", "route", "get", "2001:db8::2") and " dev eth1 " in space.tool("ip", "route", "get", OUTSIDE)
+    site.leave(interface="eth1")
+    assert " dev eth2 " in space.tool("ip", "-6", "route", "get", "2001:db8::2") and " dev eth2 " in space.tool("ip", "route", "get", OUTSIDE)
+
+
 def test_a_network_in_the_hosts_own(site) -> None:
     """macvlan: the container is a neighbour of the host's neighbours."""
     outside = site.reach_outside()

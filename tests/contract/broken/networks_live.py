@@ -128,6 +128,12 @@ class ManyDefaults(Sound):
     patched = ((look, "inside", lambda namespace: look.Table((), (), {})),)
 
 
+class OneWayOut(Sound):
+    """There is one, or none."""
+
+    patched = ((netlink, "add_default", lambda interface, gateway, metric: None),)
+
+
 class TrustsThePolicy(Sound):
     """Forwarding is the host's affair."""
 
@@ -240,6 +246,7 @@ TABLE: dict[type[Sound], tuple[str, ...]] = {
     InternalIsAWord: ("test_an_internal_network_has_no_way_out",),
     TrustsRoutes: ("test_an_internal_network_cannot_be_talked_out_of",),
     ManyDefaults: ("test_the_default_route_is_the_first_networks",),
+    OneWayOut: ("test_another_network_becomes_the_way_out",),
     TrustsThePolicy: ("test_forwarding_is_seen_to",),
     LooksOnce: ("test_rules_that_were_flushed_come_back",),
     NoWayBack: ("test_a_port_is_reached_from_everywhere",),

@@ -99,11 +99,24 @@ class Packets:
         live.join(first, interface="eth1")
         live.join(second, interface="eth2")
         other = live.join(second, "other")
-        routes = live.space("box").tool("ip", "route").splitlines()
-        assert [line for line in routes if "default" in line or "nexthop" in line] == [
-            line for line in routes if line.startswith("default via ") and " dev eth1" in line] != []
+        assert " dev eth1 " in live.space("box").tool("ip", "-o", "route", "get", OUTSIDE)
+        assert "nexthop" not in live.space("box").tool("ip", "route")
         with talking(live.space("other"), 80), talking(live.reach_outside(), 80, "outside"):
             assert asked(live.space("box"), plain(other.addresses[0]), 80)[0] == "hello"
+            assert asked(live.space("box"), OUTSIDE, 80)[0] == "outside"
+
+    def test_another_network_becomes_the_way_out(self, live: Site) -> None:
+        """"Where that is left, another one's": ``network connect`` to a new network, ``network disconnect`` from the old one, and
+        the container reaches the outside as before; and when it comes back, there is one way out still."""
+        first, second = live.network("first"), live.network("second")
+        live.join(first, interface="eth0")
+        live.join(second, interface="eth1")
+        with talking(live.reach_outside(), 80, "outside"):
+            live.leave(interface="eth0")
+            assert asked(live.space("box"), OUTSIDE, 80)[0] == "outside"
+            live.join(first, interface="eth0")
+            assert asked(live.space("box"), OUTSIDE, 80)[0] == "outside"
+            live.leave(interface="eth1")
             assert asked(live.space("box"), OUTSIDE, 80)[0] == "outside"
 
     def test_forwarding_is_seen_to(self, live: Site) -> None:

@@ -18,6 +18,9 @@ from .tables import Tables
 if TYPE_CHECKING:
     from conman_kernel.slots.provider import Log
 
+SECOND = 2048
+"""The metric of default routes that wait for their turn, and the interface's number; above 1024, which is IPv6's usual one."""
+
 UNDO_SECONDS = 20.0
 """How long it may take to give back what a failed join has got."""
 
@@ -142,6 +145,7 @@ def join(means: Means, request: JoinRequest, addresses: tuple[str, ...], mac: st
             _label(network)
         found = _addresses(result)
         plain = tuple(address.partition("/")[0] for address in found)
+        _second_way(request, inside)
         _open(means, request, plain)
     except AlreadyExists:
         _undo(means, request, done, mac if claimed else "")
@@ -173,6 +177,21 @@ def _add(means: Means, request: JoinRequest, chain: Sequence[Json], done: list[J
             left.kill()
     assert result is not None
     return result
+
+
+def _second_way(request: JoinRequest, inside: look.Table) -> None:
+    """Where another network is the way out already, this one becomes it when that one has left."""
+    network = request.network
+    given = [subnet.gateway for subnet in network.subnets if subnet.gateway]
+    gateways = [gateway for gateway in given if conf.version(gateway) in inside.defaults]
+    if network.internal or not gateways:
+        return
+
+    def add() -> None:
+        for gateway in gateways:
+            netlink.add_default(request.interface, gateway, SECOND)
+
+    look.within(request.namespace, add)
 
 
 def _ruled(network: Network) -> tuple[int, ...]:

@@ -66,24 +66,22 @@ def is_namespace(path: str) -> bool:
 
 
 def inside(namespace: str) -> Table:
-    """What a container's namespace has.
+    """What a container's namespace has. :raises Unavailable: see :func:`within`."""
+    return within(namespace, here)
+
+
+def within(namespace: str, action: Callable[[], T]) -> T:
+    """Call something in a container's namespace.
 
     :param namespace: its path.
     :raises Unavailable: there is none, or it may not be entered.
     """
+    import ctypes
+
     try:
         fd = os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         raise Unavailable(f"there is no network namespace {namespace}: {(error.strerror or '').lower()}") from None
-    try:
-        return _elsewhere(fd, namespace, here)
-    finally:
-        os.close(fd)
-
-
-def _elsewhere(fd: int, namespace: str, look: Callable[[], T]) -> T:
-    import ctypes
-
     libc = ctypes.CDLL(None, use_errno=True)
     found: list[T | BaseException] = []
     done = allocate_lock()
@@ -94,7 +92,7 @@ def _elsewhere(fd: int, namespace: str, look: Callable[[], T]) -> T:
             if libc.setns(fd, _NEWNET):
                 words = os.strerror(ctypes.get_errno()).lower()
                 raise Unavailable(f"the network namespace {namespace} cannot be entered: {words}")
-            found.append(look())
+            found.append(action())
         except BaseException as error:  # noqa: BLE001 (told to the caller, whose thread it is not)
             found.append(error)
         finally:
@@ -102,6 +100,7 @@ def _elsewhere(fd: int, namespace: str, look: Callable[[], T]) -> T:
 
     start_new_thread(enter, ())
     done.acquire()
+    os.close(fd)
     answer = found[0]
     if isinstance(answer, BaseException):
         raise answer

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import struct
-from _socket import AF_INET, AF_INET6, AF_NETLINK, SOCK_CLOEXEC, SOCK_RAW, socket
+from _socket import AF_INET, AF_INET6, AF_NETLINK, SOCK_CLOEXEC, SOCK_RAW, inet_pton, socket
 from typing import Iterator
 
 from conman_kernel.errors import Unavailable
@@ -20,6 +20,10 @@ _ROUTE, _NETFILTER = 0, 12
 _ERROR, _DONE = 2, 3
 _NEWLINK, _DELLINK, _GETLINK, _SETLINK = 16, 17, 18, 19
 _REQUEST, _ACK, _DUMP = 1, 4, 0x300
+_NEWROUTE, _CREATE, _EXCLUSIVE = 24, 0x400, 0x200
+_ROUTING = struct.Struct("=BBBBBBBBI")
+_MAIN, _STATIC, _UNICAST = 254, 4, 1  # table, who made it, kind
+_OIF, _GATEWAY, _PRIORITY = 4, 5, 6
 _IFNAME, _LINKINFO, _IFALIAS, _INFO_KIND = 3, 18, 20, 1
 _CT_NEW, _CT_GET, _CT_DELETE = 0x100, 0x101, 0x102
 _TUPLE_ORIG, _TUPLE_PROTO, _CT_ID, _CT_ZONE = 1, 2, 12, 18
@@ -81,6 +85,25 @@ def delete(index: int) -> None:
     except OSError as error:
         if error.errno != errno.ENODEV:
             raise _failed(f"remove the interface {index}", error) from None
+
+
+def add_default(interface: str, gateway: str, metric: int) -> None:
+    """Add a default route, which holds where there is none of a lower metric.
+
+    :param gateway: an address of IPv4 or IPv6. ``metric``: to which the interface's number is added: no two are the same.
+    :raises Unavailable: the kernel refuses.
+    """
+    found = link(interface)
+    family = AF_INET6 if ":" in gateway else AF_INET
+    head = _ROUTING.pack(family, 0, 0, 0, _MAIN, _STATIC, 0, _UNICAST, 0)
+    number = found.number if found else 0
+    several = (_attribute(_GATEWAY, inet_pton(family, gateway)), _attribute(_OIF, struct.pack("=I", number)),
+               _attribute(_PRIORITY, struct.pack("=I", metric + number)))
+    try:
+        for _ in _talk(_ROUTE, _NEWROUTE, _ACK | _CREATE | _EXCLUSIVE, head + b"".join(several)):
+            pass
+    except OSError as error:
+        raise _failed(f"add a route by {interface}", error) from None
 
 
 def forget_udp(ports: frozenset[int], *, version: int) -> None:
