@@ -65,7 +65,7 @@ def is_mounted(path: str) -> bool:
         except NotADirectoryError:
             above = os.open(os.path.dirname(os.path.abspath(path)), os.O_PATH | os.O_CLOEXEC)
         try:
-            return _mount_id(here) != _mount_id(above)
+            return mount_id(here) != mount_id(above)
         finally:
             os.close(above)
     finally:
@@ -307,6 +307,7 @@ def _refused(number: int, doing: str, target: str = "") -> Unavailable | NotFoun
     return Unavailable(message, hint=hints.get(number, ""))
 
 
-def _mount_id(fd: int) -> bytes:
+def mount_id(fd: int) -> bytes:
+    """A line that tells the mount in which an open file or folder lies from others (proc(5), fdinfo)."""
     with open(f"/proc/self/fdinfo/{fd}", "rb") as info:
         return next(line for line in info if line.startswith(b"mnt_id:"))

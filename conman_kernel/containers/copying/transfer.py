@@ -38,7 +38,7 @@ def copy_in(context: Context, row: ContainerRow, source: Local | int | IO[bytes]
         stream = -1 if isinstance(source, (str, os.PathLike)) else _descriptor(source)
         host = None if stream >= 0 else _host(stack, os.fspath(source))  # type: ignore[arg-type]
         worker = stack.enter_context(Worker().kept())
-        seen = stack.enter_context(view(context, row, path, worker, wishes.cancel))
+        seen = stack.enter_context(view(context, row, path, worker, wishes.cancel, writing=True))
         token = stack.enter_context(noted(context, row.id, path))
         owner = _owner(seen) if wishes.archive else None
         copied = worker.cp(CpRequest(
@@ -70,7 +70,7 @@ def copy_across(context: Context, row: ContainerRow, path: str, other: Container
         # Two locks are taken in the order of their numbers, or two copies could wait for each other.
         for one, where in sorted({row.id: (row, path), other.id: (other, to)}.values(), key=lambda pair: pair[0].num):
             worker = stack.enter_context(Worker().kept())
-            seen[one.id] = stack.enter_context(view(context, one, where, worker, wishes.cancel))
+            seen[one.id] = stack.enter_context(view(context, one, where, worker, wishes.cancel, writing=one.id == other.id))
         token = stack.enter_context(noted(context, other.id, to))
         owner = _owner(seen[other.id]) if wishes.archive else None
         copied = seen[other.id].worker.cp(CpRequest(

@@ -53,10 +53,12 @@ class View(Record):
 
 
 @contextmanager
-def view(context: Context, row: ContainerRow, path: str, worker: Worker, cancel: Cancel) -> Iterator[View]:
+def view(context: Context, row: ContainerRow, path: str, worker: Worker, cancel: Cancel, *,
+         writing: bool = False) -> Iterator[View]:
     """See a container. While it does not run its lock is held, so that it does not begin to.
 
     :param path: what is looked for; a mount point on the way to it that is not there yet is made, as the next start would.
+    :param writing: so is every other: what is written would be hidden by that start.
     :param worker: a kept one that shows nothing yet.
     :raises NotFound: it is gone. :raises InvalidState: it is being made or removed.
     :raises Unavailable: it cannot be mounted. :raises PluginNotInstalled: its storage driver is gone.
@@ -77,7 +79,7 @@ def view(context: Context, row: ContainerRow, path: str, worker: Worker, cancel:
         options = options._replace(mounts=stack.enter_context(resting(context, now, options, cancel)))
         mounts = (Mount("bind", rootfs.path(context, now), ("rbind",)),) if is_mounted(rootfs.path(context, now)) else \
             tuple(context.driver_of(now).mounts(KeyRequest(now.id, cancel)))
-        root = worker.show(ViewRequest(over=over, mounts=mounts, inner=_inner(options, path),
+        root = worker.show(ViewRequest(over=over, mounts=mounts, inner=_inner(options, path, writing=writing),
                                        read_only=options.read_only, cancel=cancel))
         try:
             yield View(root, now, False, hidden_devices("/proc/self/mountinfo"), worker)
@@ -143,7 +145,7 @@ def _identity(folder: int | str) -> tuple[int, int]:
     return state.st_dev, state.st_ino
 
 
-def _inner(options: ContainerOptions, path: str) -> tuple[InnerMount, ...]:
+def _inner(options: ContainerOptions, path: str, *, writing: bool) -> tuple[InnerMount, ...]:
     """What a start would mount, but for what the runtime makes by itself; a tmpfs, which would be lost, as a read-only one."""
     found = {}
     for option in options.mounts:
@@ -151,7 +153,7 @@ def _inner(options: ContainerOptions, path: str) -> tuple[InnerMount, ...]:
         target, source, words = str(mount["destination"]), str(mount["source"]), mount["options"]
         assert isinstance(words, list)
         if mount["type"] in ("bind", "tmpfs"):
-            make = mount["type"] == "bind" and (f"/{path.strip('/')}/").startswith(target + "/")
+            make = mount["type"] == "bind" and (writing or f"/{path.strip('/')}/".startswith(target + "/"))
             found[target] = InnerMount(str(mount["type"]), source, target, tuple(words), make)
     for target in READ_ONLY_TMPFS if options.read_only else ():
         found.setdefault(target, InnerMount("tmpfs", "", target, (), False))

@@ -11,6 +11,7 @@ import os
 import stat
 
 from ...cancel import Cancel
+from ...mounts import mount_id
 from ...support.copying import copy_data
 from ...support.trees import remove_entry
 from ..failure import Refused
@@ -76,11 +77,15 @@ class Publisher:
             if there is not None and stat.S_ISDIR(mine.st_mode) and stat.S_ISDIR(there.st_mode):
                 self._folder(staged, target, name, path)
                 continue
-            if there is not None and stat.S_ISDIR(mine.st_mode) != stat.S_ISDIR(there.st_mode):
-                if not self._overwrite:
-                    raise _clash(path + name, folder=stat.S_ISDIR(mine.st_mode))
+            clash = there is not None and stat.S_ISDIR(mine.st_mode) != stat.S_ISDIR(there.st_mode)
+            if clash and not self._overwrite:
+                raise _clash(path + name, folder=stat.S_ISDIR(mine.st_mode))
+            if there is not None and _is_mount(target, name):
+                self._in_place(staged, target, name, mine)
+                continue
+            if clash:
                 remove_entry(target, name)
-            self._place(staged, target, name, mine)
+            self._place(staged, target, name)
 
     def _folder(self, staged: int, target: int, name: bytes, path: bytes) -> None:
         one, other = os.open(name, FOLDER_FLAGS, dir_fd=staged), os.open(name, FOLDER_FLAGS, dir_fd=target)
@@ -93,21 +98,18 @@ class Publisher:
             os.close(one)
             os.close(other)
 
-    def _place(self, staged: int, target: int, name: bytes, mine: os.stat_result) -> None:
+    def _place(self, staged: int, target: int, name: bytes) -> None:
         try:
             os.rename(name, name, src_dir_fd=staged, dst_dir_fd=target)
         except OSError as error:
-            if error.errno == errno.EBUSY and stat.S_ISREG(mine.st_mode):
-                self._in_place(staged, target, name)
-            elif error.errno == errno.EXDEV:
-                self._restage(staged, target, name)
-            else:
+            if error.errno != errno.EXDEV:
                 raise
+            self._restage(staged, target, name)
 
-    def _in_place(self, staged: int, target: int, name: bytes) -> None:
+    def _in_place(self, staged: int, target: int, name: bytes, mine: os.stat_result) -> None:
         at = os.open(name, _AT, dir_fd=target)
         try:
-            if not stat.S_ISREG(os.fstat(at).st_mode):
+            if not stat.S_ISREG(os.fstat(at).st_mode) or not stat.S_ISREG(mine.st_mode):
                 raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
             out = os.open(b"/proc/self/fd/%d" % at, os.O_WRONLY | os.O_TRUNC | os.O_NONBLOCK | os.O_CLOEXEC)
         finally:
@@ -130,6 +132,16 @@ class Publisher:
             os.rename(name, name, src_dir_fd=here.fd, dst_dir_fd=target)
         finally:
             here.remove()
+
+
+def _is_mount(folder: int, name: bytes) -> bool:
+    """Whether something is mounted there. rename(2) and unlink(2) say so of mounts in the namespace of whoever calls; those of a
+    container they would take away, so that a container's /etc/hosts were no more what everybody thinks it is."""
+    at = os.open(name, _AT, dir_fd=folder)
+    try:
+        return mount_id(at) != mount_id(folder)
+    finally:
+        os.close(at)
 
 
 def _clash(path: bytes, *, folder: bool) -> Refused:

@@ -6,6 +6,7 @@ The folder is called after a token that the caller knows, lies where the copies 
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
@@ -14,6 +15,8 @@ from ..inroot import resolve
 from ..tree import FOLDER_FLAGS
 
 _ATTEMPTS = 5
+#: paths that lead nowhere, now at least
+_NOWHERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 
 
 def stage_name(token: str) -> bytes:
@@ -59,7 +62,9 @@ def clear(root: int, path: bytes, token: str) -> None:
     name = stage_name(token)
     try:
         place = resolve(root, path, follow=True)
-    except FileNotFoundError:
+    except OSError as error:
+        if error.errno not in _NOWHERE:
+            raise
         return
     with place:
         _removed(place.folder, name)

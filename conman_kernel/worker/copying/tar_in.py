@@ -53,7 +53,7 @@ class TarReader(Unpacker):
             text = str(error).replace("the layer's archive", "the archive").replace("the layer", "the archive")
             if not archive.count:
                 text = f"source must be a (compressed) tar archive when copying from stdin: {text}"
-            raise Refused(text, error.hint) from None
+            raise Refused(text, "compress it with gzip or zstd" if error.hint else "") from None
         if not source.size:
             raise Refused("source must be a (compressed) tar archive when copying from stdin: it is empty")
         self._describe_implied()
