@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Callable, Mapping
 
 import bridged
+import copies
 import facts
 import latency
 import memory
@@ -36,13 +37,14 @@ CASES: Mapping[str, Callable[[Bench], None]] = {
     "run": startup.run, "run-bridge": bridged.run, "version": startup.version, "ps": startup.ps, "ps-running": running.ps,
     "stats": running.stats, "exec": latency.execute,
     "keystroke": latency.keystroke, "output": throughput.output, "through": throughput.through,
-    "memory": memory.memory, "plugins": plugins.plugins,
+    "memory": memory.memory, "plugins": plugins.plugins, "cp-large": copies.large, "cp-files": copies.many,
     "pull-files": pull.files, "pull-large": pull.large, "pull-layers": pull.small,
     "pull-shared": pull.shared, "pull-present": pull.present,
 }
 #: A name for several.
 THEMES: Mapping[str, tuple[str, ...]] = {
     "startup": ("run", "run-bridge", "version", "ps"), "running": ("ps-running", "stats"),
+    "cp": ("cp-large", "cp-files"),
     "latency": ("exec", "keystroke"), "throughput": ("output", "through"),
     "pull": ("pull-files", "pull-large", "pull-layers", "pull-shared", "pull-present"),
 }
@@ -67,7 +69,8 @@ def options() -> tuple[list[str], str, Options]:
     parser.add_argument("--rounds", type=int, default=21, help="rounds of each command (throughput, pull: a seventh of it)")
     parser.add_argument("--containers", type=int, default=1000, help="for ps")
     parser.add_argument("--bytes", type=int,
-                        help=f"throughput: {STREAM:,}, pull-files: {pull.FILES_SIZE:,}, pull-large: {pull.LARGE_SIZE:,}")
+                        help=f"throughput: {STREAM:,}, pull-files: {pull.FILES_SIZE:,}, pull-large: {pull.LARGE_SIZE:,}, "
+                             f"cp-large: {copies.LARGE_SIZE:,}")
     parser.add_argument("--files", type=int, default=67_000, help="for pull-files")
     parser.add_argument("--keys", type=int, default=200, help="for keystroke")
     parser.add_argument("--format", choices=FORMATS, default="table")
