@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from conman_cni_network import look, netlink, rules
+from conman_cni_network import conf, look, netlink, rules
 from conman_kernel.errors import InvalidInput, Unavailable
 from conman_kernel.slots.network import Port, Subnet
 from conman_kernel.testing.kits.network.bench import HOST, OUTSIDE, QUIET, asked, plain, port, talking
@@ -76,6 +76,20 @@ def test_a_network_in_the_hosts_own(site) -> None:
     site.leave()
     site.remove(network)
     assert "uplink" in tool("ip", "-o", "link")
+
+
+def test_what_a_plugin_is_told_of_kinds_that_this_kernel_may_lack(site) -> None:
+    subnets = (Subnet("10.1.0.0/24", "10.1.0.1", "10.1.0.9"),)
+    tagged = site.wanted("n", subnets=subnets, interface="conman0", options=(("vlan", "7"), ("mtu", "1400")))
+    (told,) = conf.chain(tagged, "/leases", conf.Wish(mac="92:d0:c6:0a:29:33", defaults=(4,)), firewalld=False)
+    assert (told["vlan"], told["mtu"], told["bridge"], told["isGateway"], told["ipMasq"]) == (7, 1400, "conman0", True, False)
+    assert told["runtimeConfig"] == {"mac": "92:d0:c6:0a:29:33"} and told["name"] == tagged.id and told["cniVersion"] == "1.0.0"
+    assert told["ipam"] == {"type": "host-local", "dataDir": "/leases", "routes": [{"dst": "0.0.0.0/0"}],
+                            "ranges": [[{"subnet": "10.1.0.0/24", "gateway": "10.1.0.1", "rangeStart": "10.1.0.9"}]]}
+    beside = tagged._replace(driver="ipvlan", interface="eth0", options=(("mode", "l3"),))
+    (told,) = conf.chain(beside, "/leases", conf.Wish(("10.1.0.5",)), firewalld=True)
+    assert (told["type"], told["master"], told["mode"]) == ("ipvlan", "eth0", "l3") and "bridge" not in told
+    assert told["runtimeConfig"] == {"ips": ["10.1.0.5"]} and told["ipam"]["ranges"] == [[{"subnet": "10.1.0.0/24", "gateway": "10.1.0.1"}]]
 
 
 @pytest.mark.parametrize("kind", ["nft", "legacy"])

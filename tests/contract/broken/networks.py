@@ -144,6 +144,12 @@ class NoPrefix(SoundPaper):
         return joined._replace(addresses=tuple(one.partition("/")[0] for one in joined.addresses))
 
 
+class NamesMore(SoundPaper):
+    """It will offer that, too."""
+
+    drivers = ("bridge", "overlay")
+
+
 class FirstSubnetOnly(SoundPaper):
     """One address is enough."""
 
@@ -430,6 +436,7 @@ TABLE: dict[type[SoundPaper], tuple[str, ...]] = {
     AnyInterface: ("test_what_is_no_interface_is_refused",),
     SharesInterfaces: ("test_an_interface_of_another_network_is_refused",),
     NoPrefix: ("test_a_container_gets_an_address_of_each_subnet",),
+    NamesMore: ("test_every_kind_that_it_names_works",),
     FirstSubnetOnly: ("test_a_container_gets_one_of_each_kind",),
     EachForItself: ("test_containers_get_addresses_of_their_own", "test_an_address_in_use_is_refused", "test_one_of_many_gets_an_address"),
     NoWishes: ("test_wishes_are_kept", "test_an_address_that_cannot_be_is_refused", "test_a_mac_address_that_cannot_be_is_refused"),

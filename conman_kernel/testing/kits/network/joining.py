@@ -53,6 +53,21 @@ class Joining:
             not_offered(f"IPv6: {error.message}")
         sound(site.join(both), both)
 
+    def test_every_kind_that_it_names_works(self, site: Site) -> None:
+        """``drivers`` are kinds that it offers: a network of each can be made, joined and left, or what the host lacks for it is
+        said, as Unavailable; of the first, which is the default, nothing is lacking."""
+        if site.packets:
+            site.reach_outside()  # some need an interface that the host has
+        for kind in site.driver.drivers:
+            network = site.network(kind, driver=kind)
+            try:
+                sound(site.join(network), network)
+            except Unavailable as error:
+                refused(error)
+                assert kind != site.driver.drivers[0], error.message
+            else:
+                site.leave()
+
     def test_containers_get_addresses_of_their_own(self, site: Site) -> None:
         """No two containers of a network have one address, or one mac address, and no one has the gateway's."""
         network = site.network()
