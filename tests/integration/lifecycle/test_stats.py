@@ -228,3 +228,9 @@ def test_the_hosts_network_is_nobodys_own(library: Conman, image: str) -> None:
         shared.remove(force=True, timeout=0)
 
 
+
+
+def test_no_program_is_started_to_look(conman: Command, sleeper: str) -> None:
+    done = conman("stats", "--no-stream", "--format", "{{.Name}}", CONMAN_TRACE="exec")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "sleeper\n", "")
+    assert "exec" in conman("kill", "sleeper", CONMAN_TRACE="exec").stderr, "it would be seen"
