@@ -10,6 +10,7 @@ import sys
 import click
 from click.shell_completion import CompletionItem
 
+from ..errors import ConmanError
 from .container_options import NETWORK_NOTE
 from .context import Context
 from .declare import ARRAY, CONTAINER, FLAG, IMAGE, INTEGER, LIST, NETWORK, NUMBER, PLUGIN, VOLUME, Argument, Option, Verb
@@ -110,8 +111,6 @@ class _Completer:
         self.kind = kind
 
     def __call__(self, context: click.Context, parameter: object, incomplete: str) -> list[CompletionItem[str]]:
-        from ..errors import ConmanError
-
         root = context.find_root().params
         given: dict[str,
                     Value] = {o.key: str(root[_parameter(o.long)]) for o in OPTIONS if root.get(_parameter(o.long))}
@@ -141,6 +140,11 @@ def _completer(kind: str) -> _Completer | None:
     return _Completer(kind) if kind else None
 
 
+def _root(context: click.Context) -> str:
+    """The store that the command line names; empty: the configured one."""
+    return str(context.params.get(_parameter("--root")) or "")
+
+
 class _Group(click.Group):
     """A group that imports a verb's module when the verb is asked for."""
 
@@ -156,11 +160,26 @@ class _Group(click.Group):
         if place is not None:
             return VerbCommand(load(place), cmd_name)
         known = super().get_command(ctx, cmd_name)
-        if known is None and ctx.parent is None and not ctx.resilient_parsing:
+        if known is None and ctx.parent is None:
             from .plugin_commands import plugin_command
 
-            known = plugin_command(cmd_name, str(ctx.params.get(_parameter("--root")) or ""))
+            try:
+                known = plugin_command(cmd_name, _root(ctx))
+            except ConmanError:
+                if not ctx.resilient_parsing:
+                    raise
+                # A completion has nowhere to complain: who runs the verb is told.
         return known
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """Its verbs and options; of the whole application also the verbs that other distributions bring, from metadata alone."""
+        found = super().shell_complete(ctx, incomplete)
+        if ctx.parent is not None or incomplete.startswith("-"):
+            return found
+        from .plugin_commands import brought
+
+        return found + [CompletionItem(entry.name, help=f"Brought by {entry.distribution}") for entry in brought(_root(ctx))
+                        if entry.name.startswith(incomplete) and self.get_own(entry.name) is None]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_commands(ctx, formatter)
@@ -169,7 +188,7 @@ class _Group(click.Group):
         from .plugin_commands import brought
 
         rows = [(entry.name, f"Brought by {entry.distribution} {entry.version}")
-                for entry in brought(str(ctx.params.get(_parameter("--root")) or "")) if self.get_own(entry.name) is None]
+                for entry in brought(_root(ctx)) if self.get_own(entry.name) is None]
         if rows:
             with formatter.section("Commands of other distributions"):
                 formatter.write_dl(rows)

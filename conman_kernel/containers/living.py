@@ -140,6 +140,19 @@ class Living(Described):
 
         return stop.wait(self._context, self._row, cancel or Cancel())
 
+    def wait_for(self, *conditions: str, cancel: Cancel | None = None) -> int:
+        """Wait until it is in one of several states.
+
+        :param conditions: ``created initialized running paused restarting exited removing``, podman's ``configured`` and
+            ``stopped``, or docker's ``removed``: until it is not there any more.
+        :returns: its exit code; -1 where it has none then.
+        :raises InvalidInput: there is no such state.
+        :raises NotFound: it is gone, and that is not waited for.
+        """
+        from .conditions import wait_for
+
+        return wait_for(self._context, self._row, conditions or ("exited",), cancel or Cancel())
+
     def healthcheck(self, *, cancel: Cancel | None = None) -> bool:
         """Check its health now; a check that is under way is waited for. It counts as any other.
 

@@ -179,10 +179,10 @@ def wait(context: Context, row: ContainerRow, cancel: Cancel, *, run: float = 0.
                 raise ShimLost(f"container {now.name}: how it ended is not known: {now.error}")
             return max(now.exit_code, 0)
         run = now.started if now.state in RUNNING else run
-        _wait_once(context, now, cancel)
+        wait_once(context, now, cancel)
 
 
-def _wait_once(context: Context, row: ContainerRow, cancel: Cancel) -> None:
+def wait_once(context: Context, row: ContainerRow, cancel: Cancel) -> None:
     """Until the shim (which becomes the clean-up command) is gone; then the container is settled if that did not do it.
 
     Whoever starts or removes it holds its lock for that. His process is not waited for: it may live on for long, and be this one.

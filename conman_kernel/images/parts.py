@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 class Tell(Protocol):
     """Tells the event sinks what happened. Never raises for what they do."""
 
-    def __call__(self, type: str, status: str, id: str, name: str, /) -> None: ...
+    def __call__(self, type: str, status: str, id: str, name: str, /, *,
+                 attributes: tuple[tuple[str, str], ...] = ()) -> None: ...
 
 
-def _nobody(type: str, status: str, id: str, name: str, /) -> None:
+def _nobody(type: str, status: str, id: str, name: str, /, *, attributes: tuple[tuple[str, str], ...] = ()) -> None:
     return None
 
 

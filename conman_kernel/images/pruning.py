@@ -65,6 +65,7 @@ def prune(images: Images, parts: Parts, *, all: bool, filters: Mapping[str, Sequ
     with parts.database.read() as db:
         left = _sizes(db, items)
     reclaimed = sum(size for key, size in sizes.items() if key not in left)
+    parts.tell("image", "prune", "", "", attributes=(("reclaimed", str(reclaimed)),))
     names = tuple(name for image in doomed for name in image.names or image.digests)
     return PruneReport(tuple(image.id for image in doomed), names, reclaimed)
 

@@ -1,4 +1,4 @@
-"""The group ``conman.events``: who is told what happens to containers and images.
+"""The group ``conman.events``: who is told what happens to containers, images and networks.
 
 Several sinks may be selected (``[events] sinks``). The kernel tells each of them in that order, after the change: what an
 event says is so by then. A sink that fails is reported, once per command, and holds up neither the command nor the other sinks;
@@ -22,16 +22,17 @@ class Event(Record):
     """One thing that happened.
 
     :param time_ns: when, in nanoseconds since the epoch, as the process that did it had it.
-    :param type: ``container``, ``image`` or ``volume``.
-    :param status: podman's word for what happened. Of containers ``create init start attach exec exec_died died kill stop pause
-        unpause commit export mount unmount health_status cleanup remove``; of images ``pull push tag untag remove save
-        loadfromarchive import mount unmount``; of volumes ``create remove prune``.
-    :param id: the whole id of the container or image; a volume has none.
-    :param name: the container's or volume's name; the image's name, reference or archive that the call was about, which may be
-        empty.
+    :param type: ``container``, ``image``, ``network``, ``volume`` or ``system``.
+    :param status: podman's word for what happened. Of containers ``create init start restart attach exec exec_died died kill stop
+        pause unpause rename update commit export mount unmount health_status cleanup remove prune``; of images ``pull push tag
+        untag remove save loadfromarchive import mount unmount prune``; of networks ``create connect disconnect remove``; of
+        volumes ``create remove prune``.
+    :param id: the whole id of the container, image or network; empty where it is about several (``prune``), and of a volume.
+    :param name: the container's, network's or volume's name; the image's name, reference or archive that the call was about,
+        which may be empty.
     :param image: of a container: the name of its image.
-    :param attributes: names and values: a container's labels, ``execID`` of an exec session, and the new
-        ``health_status``.
+    :param attributes: names and values: a container's labels, ``execID`` of an exec session, and the new ``health_status``;
+        ``reclaimed``, in bytes, of ``prune``.
     :param exit_code: of ``died`` and ``exec_died``; -1 where nobody saw the end, None in all others.
     """
 

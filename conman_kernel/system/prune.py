@@ -63,6 +63,8 @@ def prune_containers(conman: Conman, filters: Mapping[str, Sequence[str]], cance
             continue
         gone.append(container.id)
         reclaimed += size
+    if gone:
+        conman.containers.context.tell("container", "prune", "", "", attributes=(("reclaimed", str(reclaimed)),))
     return tuple(gone), reclaimed
 
 

@@ -41,11 +41,14 @@ def _text(event: Event, format: str, *, whole: bool) -> str:
 
 def _line(event: Event, *, whole: bool) -> str:
     id = event.id if whole else event.id[:12]
-    head = f"{_go_time(event.time_ns)} {event.type} {event.status}" + (f" {id}" if id else "")
-    if event.type != "container":
-        return f"{head} {event.name}"
+    begun = f"{_go_time(event.time_ns)} {event.type} {event.status}"
     attributes = "".join(f", {key}={value}" for key, value in sorted(event.attributes))
-    return f"{head} (image={event.image}, name={event.name}{attributes})"
+    if event.type == "container" and id:
+        return f"{begun} {id} (image={event.image}, name={event.name}{attributes})"
+    if event.type == "network" and id:
+        return f"{begun} {id} (name={event.name}{attributes})"
+    told = " ".join(word for word in (begun, "" if event.type in ("volume", "system") else id, event.name) if word)
+    return f"{told} ({attributes[2:]})" if attributes else told
 
 
 def _fraction(nanoseconds: int) -> str:
@@ -66,7 +69,7 @@ def _document(event: Event) -> dict[str, object]:
         ("Z" if zone == "+0000" else f"{zone[:3]}:{zone[3:]}")
     document: dict[str, object] = {"ContainerExitCode": event.exit_code, "ID": event.id, "Image": event.image, "Name": event.name}
     return {**{key: value for key, value in document.items() if value}, "Status": event.status, "Time": shown,
-            "Type": event.type, "Attributes": dict(event.attributes) if event.type == "container" else None}
+            "Type": event.type, "Attributes": dict(event.attributes) if event.type == "container" or event.attributes else None}
 
 
 def _row(event: Event, *, whole: bool) -> dict[str, object]:
@@ -76,7 +79,8 @@ def _row(event: Event, *, whole: bool) -> dict[str, object]:
     return {"Action": event.status, "Actor": {"ID": event.id, "Attributes": actor}, "From": event.image, "Scope": "local",
             "Details": {"ID": "", "Attributes": attributes}, "PodID": "",
             "Attributes": dict(event.attributes), "ContainerExitCode": event.exit_code or 0, "HealthStatus": "",
-            "ID": event.id if whole else event.id[:12], "Image": event.image, "Name": event.name, "Network": "",
+            "ID": event.id if whole else event.id[:12], "Image": event.image, "Name": event.name,
+            "Network": event.name if event.type == "network" else "",
             "Status": event.status, "Time": _go_time(event.time_ns), "TimeNano": event.time_ns, "Type": event.type}
 
 
@@ -87,7 +91,7 @@ def _nothing() -> Event:
 
 
 VERB = Verb(
-    "events", "Show what happens to containers and images", _run,
+    "events", "Show what happens to containers, images, networks and volumes", _run,
     options=(
         Option("--filter", "Only events that match: container, event, image, label, label!, network, pod, type, volume", ARRAY,
                short="-f", metavar="KEY=VALUE"),

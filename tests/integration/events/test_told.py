@@ -136,7 +136,7 @@ def test_prune(conman: Command, image: str, since: str) -> None:
     conman.ok("commit", "-q", "old")
     conman.ok("system", "prune", "--force")
     found = told(conman, since)
-    assert words(found) == ["create", "commit", "remove"] and words(found, "image") == ["remove"]
+    assert words(found) == ["create", "commit", "remove", "prune"] and words(found, "image") == ["remove", "prune"]
 
 
 def test_followed_by_another_process(conman: Command, image: str, since: str) -> None:

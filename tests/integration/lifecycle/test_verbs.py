@@ -241,3 +241,83 @@ def test_a_container_that_forks_and_leaves(conman: Command, image: str, gone: li
     done = subprocess.run(conman.argv("run", "--name", "parent", image, "sh", "-c", "sleep 1000 & echo gone"),
                           capture_output=True, timeout=30, env=conman.environ)
     assert done.stdout == b"gone\n" and done.returncode == 0
+
+
+@pytest.mark.parametrize("condition, then, code", [
+    ("running", ("start", "awaited"), -1), ("paused", ("pause", "awaited"), -1), ("exited", ("kill", "awaited"), 137),
+    ("removed", ("rm", "-f", "-t", "0", "awaited"), 137), ("initialized", ("init", "awaited"), -1)])
+def test_wait_for_a_condition(conman: Command, image: str, gone: list[str], condition: str, then: tuple[str, ...],
+                              code: int) -> None:
+    gone.append("awaited")
+    conman.ok("create", "--name", "awaited", image, "sleep", "1000")
+    if condition not in ("running", "initialized"):
+        conman.ok("start", "awaited")
+    waiting = conman.start("wait", "--condition", condition, "--condition", "removing", "awaited")
+    with pytest.raises(subprocess.TimeoutExpired):
+        waiting.wait(0.5)
+    conman.ok(*then)
+    out, err = waiting.communicate(timeout=60)
+    assert (waiting.returncode, err) == (0, b"") and int(out) in (code, -1, 137)
+
+
+def test_wait_for_what_cannot_be(conman: Command, image: str, gone: list[str]) -> None:
+    gone.append("awaited")
+    conman.ok("create", "--name", "awaited", image, "true")
+    done = conman("wait", "--condition", "bogus", "awaited")
+    assert (done.returncode, done.stderr.splitlines()[0]) == (125, "Error: unknown container state: bogus: invalid argument")
+    assert conman.ok("wait", "--condition", "created", "awaited") == "-1\n"
+    assert conman("wait", "--condition", "running", "nosuch").returncode == 125
+
+
+def test_filters_stand_in_the_place_of_what_all_means(conman: Command, image: str, gone: list[str]) -> None:
+    gone += ["on", "off"]
+    conman.ok("run", "-d", "--name", "on", image, "sleep", "1000")
+    conman.ok("create", "--name", "off", image, "true")
+    conman.ok("stop", "--time", "0", "--filter", "status=created")
+    assert conman.ok("ps", "--format", "{{.Names}}") == "on\n"
+    conman.ok("stop", "--time", "0", "--filter", "name=on")
+    assert conman.ok("ps", "-q") == ""
+
+
+def test_prune_asks_and_takes_filters(conman: Command, image: str, gone: list[str]) -> None:
+    gone += ["kept", "gone"]
+    conman.ok("create", "--name", "kept", "--label", "keep=yes", image, "true")
+    id = conman.ok("create", "--name", "gone", image, "true").strip()
+    refused = conman("container", "prune", stdin=b"n\n")
+    assert refused.returncode == 0 and refused.stdout.startswith("WARNING! This will remove all non running containers.\n")
+    assert conman("container", "prune", stdin=b"").returncode == 125
+    assert conman("container", "prune", "-f", "--filter", "bogus=1").stderr.startswith('Error: "bogus" is an invalid filter')
+    assert conman.ok("container", "prune", "-f", "--filter", "until=1h") == ""
+    assert conman.ok("container", "prune", "-f", "--filter", "label!=keep") == f"{id}\n"
+    assert conman.ok("ps", "-a", "--format", "{{.Names}}") == "kept\n"
+    told = conman.ok("events", "--since", "1m", "--stream=false", "--filter", "event=prune", "--format", "{{.Type}} {{.Status}}")
+    assert told.splitlines()[-1] == "container prune"
+
+
+def test_published_ports(conman: Command, image: str, gone: list[str]) -> None:
+    """Only what was asked for is told: nothing runs, and no port is taken."""
+    from conman_kernel import Conman, ContainerOptions
+    from conman_kernel.oci.runtime.options import PublishedPort
+
+    gone.append("serves")
+    with Conman(root=conman.root, run_root=conman.run_root) as c:
+        made = c.containers.create(image, ContainerOptions(name="serves", network="none", command=("true",)))
+        options = made.options._replace(ports=(PublishedPort(80, 8080, "127.0.0.1"), PublishedPort(53, 5353, "", "udp")))
+        from conman_kernel.containers import rows
+
+        with c.containers.context.index.write() as connection:
+            rows.update(connection, made.id, options=rows.options_json(options))
+    assert conman.ok("port", "serves") == "80/tcp -> 127.0.0.1:8080\n53/udp -> 0.0.0.0:5353\n"
+    assert conman.ok("port", "serves", "53") == conman.ok("container", "port", "serves", "53/udp") == "0.0.0.0:5353\n"
+    assert conman.ok("port", "--all").startswith(f"{made.id[:12]}\t80/tcp -> 127.0.0.1:8080\n")
+    done = conman("port", "serves", "80/udp")
+    assert (done.returncode, done.stderr.splitlines()[0]) == (125, 'Error: failed to find published port "80/udp"')
+    assert conman("port", "serves", "many").stderr.startswith("Error: invalid port 'many'")
+    assert conman("port").stderr == "Error: you must supply a running container name or id\n"
+
+
+def test_container_exists(conman: Command, image: str, gone: list[str]) -> None:
+    gone.append("here")
+    conman.ok("create", "--name", "here", image, "true")
+    assert [conman("container", "exists", *names).returncode for names in (("here",), ("nosuch",), (), ("here", "x"))] == \
+        [0, 1, 125, 125]

@@ -70,6 +70,10 @@ def test_scripts(conman: Command, shell: str) -> None:
     (["conman", "plugin", "inspect", "over"], ["overlay-storage"]),
     (["conman", "--storage-driver", "vfs-storage", "imag"], ["image", "images"]),
     (["conman", "rm", "no-such"], []),
+    (["conman", "unp"], ["unpause"]),
+    (["conman", "container", "re"], ["rename", "restart"]),
+    (["conman", "cd"], ["cdi"]),
+    (["conman", "cdi", ""], ["inspect", "ls"]),
 ])
 def test_bash_completes(tmp_path: Path, words: list[str], expected: list[str]) -> None:
     assert by_bash(tmp_path, tmp_path / "root", tmp_path / "run", *words) == expected
