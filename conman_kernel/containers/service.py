@@ -152,7 +152,7 @@ class Containers:
         """Containers, the newest first.
 
         :param all: those that do not run, too. ``last`` and a ``status`` filter imply it.
-        :param filters: podman's keys and values: ``ancestor before exited id label label! name network pod restart-policy
+        :param filters: podman's keys and values: ``ancestor before exited health id label label! name network pod restart-policy
             runtime since status storage until volume``. Values of one key are alternatives, all keys must hold; every
             ``label``, ``label!`` and ``before`` must, too.
         :param last: only the so many newest.

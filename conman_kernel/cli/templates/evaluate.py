@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Mapping, Sequence
 
 from ...errors import InvalidInput
+from .fields import MAPS
 from .functions import FUNCTIONS, checked
 from .problem import Source, Wrong
 from .text import ordered, text
@@ -29,7 +30,7 @@ from .tree import (
     Text,
     Variable,
 )
-from .values import LARGEST, NIL, NO_VALUE, Fields, Method, is_nil, kind, true
+from .values import LARGEST, NIL, NIL_MAP, NO_VALUE, Fields, Method, is_nil, kind, true
 
 MOST_STEPS = 2_000_000
 """How many nodes and commands one run may take: some seconds."""
@@ -279,7 +280,7 @@ class Run:
         return self._field(node, value, names[-1], arguments)
 
     def _field(self, node: Operand, value: object, name: str, arguments: Sequence[object]) -> object:
-        if value is NO_VALUE:
+        if value is NO_VALUE or value is NIL_MAP:
             return NO_VALUE
         if value is None or value is NIL:
             raise self._problem(node, f"nil pointer evaluating .{name}")
@@ -305,7 +306,9 @@ class Run:
                 raise self._problem(node, f"can't evaluate field {name}", _near(name, list(value)))
             name = known
         found = value[name]
-        return NIL if found is None else found
+        if found is None:
+            return NIL_MAP if name in MAPS else NIL
+        return found
 
     def _method(self, node: Operand, method: Method, name: str, arguments: Sequence[object]) -> object:
         if len(arguments) != method.takes:
@@ -313,7 +316,8 @@ class Run:
         words = [argument for argument in arguments if isinstance(argument, str)]
         if len(words) < len(arguments):
             raise self._problem(node, f"wrong type for value; expected string in the arguments of {name}")
-        return method.call(words)
+        found = method.call(words)
+        return NIL if found is None else found
 
 
 def _near(name: str, known: Sequence[str]) -> str:

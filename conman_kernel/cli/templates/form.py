@@ -28,7 +28,7 @@ class Form:
     def __init__(self, format: str, headings: Mapping[str, str] | None = None, *, name: str = "--format") -> None:
         self._source = Source(format, name)
         self._headings = headings or {}
-        self.columns = format.startswith("table ") or format == "table"
+        self.columns = format.startswith("table ")
         begin = 5 if self.columns else 0
         self._parsed = _parsed(self._source, begin, columns=self.columns)
 
@@ -44,14 +44,14 @@ class Form:
     def heading(self) -> str:
         """The line of headings, with its newline; cells are parted by tabs."""
         body: Body = self._parsed.body
-        return heading(body, self._headings) + "\n"
+        return heading(body, self._headings)
 
     def row(self, row: Mapping[str, object], *, steps: int = MOST_STEPS) -> str:
-        """What it prints of one row, with a newline. A dictionary is a struct; see :mod:`.fields` for those in it.
+        """What it prints of one row, with a newline at its end. A dictionary is a struct; see :mod:`.fields` for those in it.
 
         :raises InvalidInput: the row lacks a field, or a function cannot take what it is given.
         """
-        return Run(self._source, self._parsed, steps).over(fields(row)) + "\n"
+        return Run(self._source, self._parsed, steps).over(fields(row))
 
     def text(self, rows: Sequence[Mapping[str, object]], *, heading: bool = True) -> str:
         """What it prints of all rows. Errors as :meth:`row`.
@@ -60,7 +60,7 @@ class Form:
         """
         if self.of_all:
             shown = Run(self._source, self._parsed).over([fields(row) for row in rows])
-            shown += "" if shown.endswith("\n") or not shown else "\n"
+            shown = shown.removesuffix("\n") if shown.endswith("\n\n") else shown
         else:
             shown = "".join(map(self.row, rows))
         if not self.columns:
@@ -77,6 +77,7 @@ def _parsed(source: Source, begin: int, *, columns: bool) -> Parsed:
         return text.replace(" ", "\t") if columns else text
 
     try:
-        return Parser(source, Lexer(source, begin, plain).tokens(), FUNCTIONS).parse()
+        ending = "" if plain(source.text).endswith("\n") else "\n"
+        return Parser(source, Lexer(source, begin, plain, ending).tokens(), FUNCTIONS).parse()
     except RecursionError:
         raise source.problem(0, "nested too deeply") from None

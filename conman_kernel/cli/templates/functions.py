@@ -8,7 +8,7 @@ from ...record import Record
 from .printf import Printer
 from .problem import Wrong
 from .text import printed, text
-from .values import LARGEST, NO_VALUE, Fields, as_bytes, bounded, from_bytes, is_nil, kind, plain, true
+from .values import LARGEST, NIL_MAP, NO_VALUE, Fields, as_bytes, bounded, from_bytes, is_nil, kind, plain, true
 
 _MOST_PARTS = 1_000_000
 
@@ -113,6 +113,8 @@ def _len(values: Sequence[object]) -> int:
         return len(as_bytes(value))
     if isinstance(value, (list, tuple)) or (isinstance(value, Mapping) and not isinstance(value, Fields)):
         return len(value)
+    if value is NIL_MAP:
+        return 0
     raise Wrong("len of nil pointer" if is_nil(value) else f"len of type {kind(value)}")
 
 
@@ -125,10 +127,12 @@ def _position(value: object, most: int) -> int:
 
 
 def _index(values: Sequence[object]) -> object:
-    if is_nil(values[0]):
-        raise Wrong("index of untyped nil")
     item = values[0]
+    if is_nil(item) and item is not NIL_MAP:
+        raise Wrong("index of untyped nil")
     for key in values[1:]:
+        if item is NIL_MAP:
+            item = {}
         if is_nil(item):
             raise Wrong("index of nil pointer")
         item = _indexed(item, key)

@@ -42,13 +42,15 @@ class Lexer:
     :param source: the template.
     :param begin: where it begins.
     :param plain: what is done to text outside of actions, before spaces are trimmed.
+    :param ending: stands behind the last of it, and is trimmed like it.
     """
 
-    def __init__(self, source: Source, begin: int, plain: Callable[[str], str]) -> None:
+    def __init__(self, source: Source, begin: int, plain: Callable[[str], str], ending: str = "") -> None:
         self._source = source
         self._text = source.text
         self._at = begin
         self._plain = plain
+        self._ending = ending
         self._found: list[Token] = []
 
     def tokens(self) -> list[Token]:
@@ -61,7 +63,7 @@ class Lexer:
             opened = self._text.find("{{", self._at)
             stop = opened if opened >= 0 else len(self._text)
             marked = opened >= 0 and self._text[opened + 2:opened + 3] == "-" and self._space_at(opened + 3)
-            words = self._plain(self._text[self._at:stop])
+            words = self._plain(self._text[self._at:stop]) + (self._ending if opened < 0 else "")
             words = words.lstrip(_SPACES) if trims else words
             words = words.rstrip(_SPACES) if marked else words
             if words:

@@ -8,7 +8,7 @@ from typing import Mapping, Sequence
 from ...record import Record
 from .problem import Wrong
 from .text import float_text, ordered, text
-from .values import LARGEST, Fields, Missing, as_bytes, bounded, is_nil, kind
+from .values import LARGEST, NIL_MAP, Fields, Missing, as_bytes, bounded, is_nil, kind
 
 _FLAGS = "+-# 0"
 _WIDEST = 1_000_000
@@ -135,6 +135,8 @@ def formatted(verb: _Verb, value: object) -> str:
         return _padded(verb, "<nil>" if is_nil(value) else kind(value))
     if verb.letter == "p":
         return _bad(verb, value)
+    if value is NIL_MAP:
+        value = {}
     if is_nil(value):
         return _padded(verb, "<nil>") if verb.letter == "v" else f"%!{verb.letter}(<nil>)"
     if verb.letter == "v" and "+" in verb.flags:

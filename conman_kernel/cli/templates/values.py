@@ -33,7 +33,7 @@ class Method(Record):
 
 
 class Missing:
-    """What a map says of a key that it does not have; and a struct's field that is nil."""
+    """What a map says of a key that it does not have; a struct's field that is nil; and one that is a map and nil."""
 
     __slots__ = ("text",)
 
@@ -46,10 +46,11 @@ class Missing:
 
 NO_VALUE = Missing("<no value>")
 NIL = Missing("<nil>")
+NIL_MAP = Missing("map[]")
 
 
 def is_nil(value: object) -> bool:
-    """None, or one of the two above."""
+    """None, or one of the three above."""
     return value is None or isinstance(value, Missing)
 
 

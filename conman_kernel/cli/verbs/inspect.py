@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ...errors import InvalidInput, NotFound
 from .. import out
 from ..context import Context
@@ -11,10 +9,7 @@ from ..declare import CONTAINER, FLAG, IMAGE, Argument, Option, Verb
 from ..go_format import json_text, render, wants_json
 from ..values import Values
 
-if TYPE_CHECKING:
-    from ...kernel import Conman
-
-_LATER = ("pod", "network")
+_KINDS = ("container", "image", "volume", "network")
 
 
 def _run(context: Context, values: Values) -> int:
@@ -22,72 +17,82 @@ def _run(context: Context, values: Values) -> int:
 
 
 def _inspect(context: Context, values: Values, kind: str) -> int:
-    if kind in _LATER:
-        raise InvalidInput(f"--type {kind} is not supported yet", hint="container, image, volume and all are")
+    if kind == "pod":
+        raise InvalidInput("--type pod is not supported: there are no pods", hint=f"one of {', '.join((*_KINDS, 'all'))}")
     names = list(values.arguments)
     conman = context.conman()
     if values.flag("latest"):
         names += [container.id for container in conman.containers.list(all=True, last=1)]
     if not names:
         raise InvalidInput("no names or ids specified")
-    found: list[dict[str, object]] = []
+    found: list[tuple[str, dict[str, object]]] = []
     problems: list[NotFound] = []
     for name in names:
         try:
-            found.append(_document(conman, name, kind))
+            found.append(_document(context, name, kind, sized=values.flag("size")))
         except NotFound as missing:
             problems.append(missing)
     if wants_json(values.text("format")):
-        out.write(json_text(found, indent=5))
+        out.write(json_text([document for _, document in found], indent=5))
     elif found:
-        out.write(render(values.text("format"), found, {}))
+        from ..docker_names import of_inspected
+
+        out.write(render(values.text("format"), [of_inspected(what, document) for what, document in found], {}))
     for error in problems:
         out.report(error)
     return 125 if problems else 0
 
 
-def _document(conman: Conman, name: str, kind: str) -> dict[str, object]:
-    if kind in ("all", "container"):
+def _document(context: Context, name: str, kind: str, *, sized: bool) -> tuple[str, dict[str, object]]:
+    """What it is, and what is said of it. The kinds are tried in podman's order."""
+    for what in _KINDS if kind == "all" else (kind,):
         try:
-            return conman.containers.get(name).inspect()
+            return what, _of_kind(context, name, what, sized=sized)
         except NotFound:
-            if kind == "container":
-                raise NotFound(f"inspecting object: no such container {name}") from None
-    if kind != "volume":
-        try:
-            return conman.images.inspect(conman.images.get(name))
-        except NotFound:
-            if kind == "image":
-                raise NotFound(f"inspecting object: {name}: image not known") from None
-        except InvalidInput:
+            continue
+        except InvalidInput:  # no name that an image could have
             if kind == "image":
                 raise
-    try:
-        return conman.volumes.get(name).inspect()
-    except NotFound:
-        said = f"no such volume {name}" if kind == "volume" else f'no such object: "{name}"'
-        raise NotFound(f"inspecting object: {said}") from None
+    said = {"container": f"no such container {name}", "image": f"{name}: image not known", "volume": f"no such volume {name}",
+            "network": f"no such network {name}"}
+    raise NotFound("inspecting object: " + (said.get(kind) or f'no such object: "{name}"'))
+
+
+def _of_kind(context: Context, name: str, kind: str, *, sized: bool) -> dict[str, object]:
+    conman = context.conman()
+    if kind == "container":
+        container = conman.containers.get(name)
+        document = container.inspect()
+        if sized:
+            size = conman.system.container_size(container, cancel=context.cancel)
+            document.update(SizeRw=size.writable, SizeRootFs=size.virtual)
+        return document
+    if kind == "image":
+        return conman.images.inspect(conman.images.get(name))
+    return conman.volumes.get(name).inspect() if kind == "volume" else conman.networks.get(name).inspect()
 
 
 _FORMAT = Option("--format", "json, or a template such as '{{.State.Status}}'", short="-f", metavar="FORMAT",
                  default="json")
 _LATEST = Option("--latest", "Describe the newest container", FLAG, short="-l")
+_SIZE = Option("--size", "Say what a container takes on disk, by itself and with its image", FLAG, short="-s")
 
 VERB = Verb(
-    "inspect", "Describe containers and images as JSON", _run,
+    "inspect", "Describe containers, images, volumes and networks as JSON", _run,
     arguments=(Argument("NAME", 0, None, CONTAINER),),
     options=(
         _FORMAT,
         _LATEST,
-        Option("--type", "What the names are: container, image, volume or all", short="-t", metavar="TYPE", default="all",
-               choices=("all", "container", "image", "volume", *_LATER)),
+        _SIZE,
+        Option("--type", "What the names are: container, image, volume, network or all", short="-t", metavar="TYPE",
+               default="all", choices=("all", *_KINDS, "pod")),
     ))
 
 OF_CONTAINER = Verb(
     "inspect", "Describe containers as JSON", lambda context, values: _inspect(context, values, "container"),
-    arguments=(Argument("CONTAINER", 0, None, CONTAINER),), options=(_FORMAT, _LATEST))
+    arguments=(Argument("CONTAINER", 0, None, CONTAINER),), options=(_FORMAT, _LATEST, _SIZE))
 
 OF_IMAGE = Verb(
     "inspect", "Describe images as JSON", lambda context, values: _inspect(context, values, "image"),
     arguments=(Argument("IMAGE", 0, None, IMAGE),),
-    options=(_FORMAT, _LATEST._replace(hidden=True)))
+    options=(_FORMAT, _LATEST._replace(hidden=True), _SIZE._replace(hidden=True)))

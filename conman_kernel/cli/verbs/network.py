@@ -37,13 +37,16 @@ def _ls(context: Context, values: Values) -> int:
 
 
 def _row(network: Network, *, whole: bool) -> dict[str, object]:
+    from ..templates.values import Method
+
     document = network.inspect()
     return {
         "ID": network.id if whole else network.id[:12], "Id": network.id, "Name": network.name, "Driver": network.driver,
         "Labels": ",".join(f"{key}={value}" for key, value in network.labels.items()), "Options": network.options,
         "Created": document["created"], "Internal": network.internal, "IPv6Enabled": document["ipv6_enabled"],
         "DNSEnabled": network.dns, "NetworkInterface": document["network_interface"], "Subnets": document["subnets"],
-        "IPAMOptions": document["ipam_options"],
+        "IPAMOptions": document["ipam_options"], "CreatedAt": document["created"], "IPv6": document["ipv6_enabled"],
+        "Scope": "local", "Label": Method(lambda words: network.labels.get(words[0], ""), 1),
     }
 
 
@@ -58,10 +61,9 @@ def _inspect(context: Context, values: Values) -> int:
             code = error.exit_code
     documents = [network.inspect() for network in found]
     if format and not wants_json(format):
-        from ..go_format import Row
+        from ..docker_names import of_inspected
 
-        rows: list[Row] = [{**_row(network, whole=True), **document} for network, document in zip(found, documents, strict=True)]
-        out.write(render(format, rows, {}))
+        out.write(render(format, [of_inspected("network", document) for document in documents], {}))
     else:
         out.write(json_text(documents, indent=5))
     return code

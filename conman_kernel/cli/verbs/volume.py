@@ -69,8 +69,16 @@ def _documents(volumes: Sequence[Volume]) -> list[dict[str, object]]:
 
 def _rows(volumes: Sequence[Volume]) -> list[dict[str, object]]:
     """As templates see them: every field, and times as Go prints them."""
-    silent: dict[str, object] = {"Anonymous": False, "UID": 0, "GID": 0, "NeedsCopyUp": False, "NeedsChown": False}
-    return [{**silent, **volume.inspect(), "CreatedAt": go_time(volume.created)} for volume in volumes]
+    return [_row(volume) for volume in volumes]
+
+
+def _row(volume: Volume) -> dict[str, object]:
+    from ..docker_names import of_inspected
+    from ..templates.values import Method
+
+    document = {**volume.inspect(), "CreatedAt": go_time(volume.created)}
+    label = Method(lambda words: dict(volume.labels).get(words[0], ""), 1)
+    return {**of_inspected("volume", document), "Label": label}
 
 
 def _inspect(context: Context, values: Values) -> int:

@@ -43,6 +43,7 @@ def test_format_strings(stocked: Command, image: str) -> None:
         assert re.fullmatch(wanted + "\n", shown), (format, shown)
     _tables(stocked)
     _of_inspect(stocked)
+    _of_other_things(stocked, image)
     _of_the_store(stocked, image)
 
 
@@ -68,6 +69,9 @@ INSPECT = [
     ('{{if .State.Pid}}{{.State.Pid}}{{else}}none{{end}}', r"\d+"),
     ("{{range $k, $v := .NetworkSettings.Networks}}{{$k}}{{end}}", ".*"),
     ("{{ len .HostConfig.Binds }} {{ slice .Id 0 12 }}", "1 [0-9a-f]{12}"),
+    ("{{.Config.Volumes}} {{.Config.Healthcheck}} {{.Pod}}{{.Config.ExposedPorts}}", r"map\[\] <nil> map\[\]"),
+    ("{{if .State.Health}}{{.State.Health.Status}}{{else}}none{{end}}|{{.LogPath}}", r"(none)?\|/.*/ctr\.log"),
+    ("{{.SizeRw}}{{json .Config.Volumes}}", "<nil>null"),
 ]
 
 
@@ -79,6 +83,20 @@ def _of_inspect(conman: Command) -> None:
     done = conman("inspect", "-f", "{{.State.Stauts}}", "web")
     assert done.returncode == 125 and done.stdout == ""
     assert "Error: --format: template 1:3 at <.State.Stauts>: can't evaluate field Stauts\nHint: did you mean .Status?\n" in done.stderr
+
+
+def _of_other_things(conman: Command, image: str) -> None:
+    assert re.fullmatch(r"\S*\|\S*\|map\[.*\]\|\S*\|\n", conman.ok(
+        "image", "inspect", "--format", "{{.Config.User}}|{{.Config.WorkingDir}}|{{.Config.Labels}}|{{.Config.StopSignal}}|{{.Variant}}", image))
+    assert re.fullmatch(r"\d+ \d{4,}\n", conman.ok("inspect", "--size", "--format", "{{.SizeRw}} {{.SizeRootFs}}", "web"))
+    assert set(json.loads(conman.ok("container", "inspect", "-s", "web"))[0]) >= {"SizeRw", "SizeRootFs"}
+    conman.ok("volume", "create", "--label", "a=b", "kept")
+    assert conman.ok("volume", "ls", "--format", '{{.Name}} {{.Label "a"}} {{.UID}}{{.Status}}{{.Labels}}') == "kept b 0map[]map[a:b]\n"
+    assert conman.ok("inspect", "--type", "volume", "--format", "{{.Name}}|{{.Timeout}}|{{.Mountpoint}}", "kept").startswith("kept|0|/")
+    assert "UID" not in json.loads(conman.ok("volume", "inspect", "--format", "{{json .}}", "kept"))
+    conman.ok("volume", "rm", "kept")
+    done = conman("inspect", "--type", "network", "nosuch")
+    assert (done.returncode, done.stderr) == (125, "Error: inspecting object: no such network nosuch\n")
 
 
 def _of_the_store(conman: Command, image: str) -> None:

@@ -62,7 +62,7 @@ MISTAKES = [
     (("ps", "--filter", "status=odd"), "not a valid container status", ""),
     (("images", "--filter", "x=y"), "unknown filter 'x'", ""),
     (("inspect",), "no names or ids specified", ""),
-    (("inspect", "--type", "pod", "x"), "--type pod is not supported yet", ""),
+    (("inspect", "--type", "pod", "x"), "--type pod is not supported: there are no pods", ""),
     (("logs",), "specify at least one container name or ID to log", ""),
     (("wait",), '"conman wait" requires a name, id, or the "--latest" flag', ""),
     (("exec",), "exec requires the name or ID of a container", ""),

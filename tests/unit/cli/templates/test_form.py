@@ -27,7 +27,8 @@ def shown(format: str) -> str:
     ('table {{.Names | upper}} {{json .ID}}', 'NAMES          CONTAINER ID\nONE            "1f60fb094606"\n'
                                               'THE-OTHER-ONE  "b848cb0d99c7"\n'),
     ('table {{.Label "a b"}} {{range .Mounts}}{{.}},{{end}}', "LABEL       MOUNTS\n<a b>       /a,/b,\n            \n"),
-    ("table", "\n\n\n"),
+    ("table", "table\ntable\n"),
+    ("table ", "\n\n\n"),
 ])
 def test_columns(format: str, text: str) -> None:
     assert shown(format) == text
@@ -38,13 +39,15 @@ def test_columns_without_a_heading() -> None:
 
 
 @pytest.mark.parametrize(("format", "text"), [
-    ("{{.ID}}\\t{{.Names}}\\n", "1f60fb094606\tone\n\nb848cb0d99c7\tthe-other-one\n\n"),
+    ("{{.ID}}\\t{{.Names}}\\n", "1f60fb094606\tone\nb848cb0d99c7\tthe-other-one\n"),
     ("{{.Id}} {{.Host.Arch}}", "1f60fb094606 amd64\nb848cb0d99c7 arm64\n"),
     ("{{.Size}}|{{.Label `x`}}", "3 kB|<x>\n|\n"),
     ("{{if .Size}}{{.Size}}{{else}}none{{end}}", "3 kB\nnone\n"),
     ("{{.Labels}} {{.Labels.a}} {{.Labels.b}}", "map[a:1] 1 <no value>\nmap[] <no value> <no value>\n"),
     ("{{range .}}{{.Names}} {{end}}", "one the-other-one \n"),
     ("{{range $i, $row := .}}{{$i}}{{$row.Names}}\n{{end}}", "0one\n1the-other-one\n"),
+    ("{{range .}}{{.Names}}\n{{end -}}", "one\nthe-other-one\n"),
+    ("{{.Names -}}", "onethe-other-one"),
     ("{{ range . }}{{$}}{{break}}{{end}}", ""),
     ("{{range .Mounts}}{{.}} {{end}}", "/a /b \n\n"),
     ("{{$.Names}}", "one\nthe-other-one\n"),
