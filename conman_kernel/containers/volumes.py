@@ -170,13 +170,27 @@ def with_sources(context: Context, id: str, mounts: tuple[MountOption, ...], use
     found = []
     for number, mount in enumerate(mounts):
         if mount.type == "volume":
-            mount = mount._replace(source=f"{context.layout.volume(mount.source)}/_data")
+            kept = _kept(context, mount)
+            mount = mount._replace(source=f"{context.layout.volume(mount.source)}/_data", options=kept)
         if "O" in mount.options:
             mount = mount._replace(source=f"{_overlay(context, id, number)}/merge")
         if mount.type == "tmpfs" and "U" in mount.options:
             mount = mount._replace(options=(*mount.options, f"uid={user.uid}", f"gid={user.gid}"))
         found.append(mount)
     return tuple(found)
+
+
+def _kept(context: Context, mount: MountOption) -> tuple[str, ...]:
+    """The options of a volume's mount, with those that its own file system is mounted with: the runtime's bind mount would drop
+    them (mount(2), MS_REMOUNT with MS_BIND sets all flags anew)."""
+    with context.index.read() as connection:
+        record = volume_rows.exact(connection, mount.source)
+    wanted = mounted_as(dict(record.options)) if record is not None else None
+    if wanted is None:
+        return mount.options
+    strict = {"ro": "rw", "noexec": "exec", "nosuid": "suid", "nodev": "dev"}
+    own = [word for word in wanted.options if word in strict]
+    return (*(option for option in mount.options if option not in [*own, *(strict[word] for word in own)]), *own)
 
 
 def at_start(context: Context, row: ContainerRow, root_fd: int, user: User, cancel: Cancel) -> None:

@@ -7,6 +7,7 @@ one may be showing it already. Everything happens under the volume's lock, so of
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
@@ -38,6 +39,8 @@ def settle(parts: Parts, record: VolumeRecord, source: int, *, copy: bool, uid: 
     try:
         now = _settle(parts, record, source, data, aside, copy=copy, uid=uid, gid=gid, cancel=cancel)
     except OSError as error:
+        if inside and error.errno in (errno.EROFS, errno.EPERM, errno.EACCES):
+            return  # a file system that is mounted read-only, or whose server lets nobody change owners
         raise Unavailable(f"cannot copy the image's content into volume {record.name}: {error.strerror}") from None
     finally:
         os.close(data)
@@ -57,6 +60,8 @@ def _settle(parts: Parts, record: VolumeRecord, source: int, data: int, aside: i
     remove_entry(aside, _NEW)
     if os.listdir(data):
         copy, record = False, record._replace(copy=False)
+        if mounting(dict(record.options)) is not None:
+            return record._replace(own=False)  # somebody's own file system, in use before
     if source >= 0 and copy and record.copy and "nocopy" not in dict(record.options) and os.listdir(source):
         os.mkdir(_NEW, 0o700, dir_fd=aside)
         fresh = os.open(_NEW, _FOLDER, dir_fd=aside)

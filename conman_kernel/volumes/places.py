@@ -88,10 +88,15 @@ def remove(parts: Parts, name: str, cancel: Cancel) -> None:
     :raises Unavailable: something in it cannot be removed, or is mounted there and busy.
     """
     with acquire(parts, name, cancel):
-        with parts.database.read() as connection:
-            now = rows.exact(connection, name)
-        if now is None or not now.made:
+        if not _known(parts, name):
             _clear(parts, name)
+
+
+def _known(parts: Parts, name: str) -> bool:
+    """True where the folder of that name belongs to a volume."""
+    with parts.database.read() as connection:
+        record = rows.exact(connection, name)
+    return record is not None and record.made
 
 
 def leftovers(parts: Parts) -> tuple[str, ...]:
@@ -110,15 +115,17 @@ def clear_leftovers(parts: Parts, cancel: Cancel) -> None:
     for path in leftovers(parts):
         cancel.check()
         name = os.path.basename(path)
-        if not name.startswith("."):
-            remove(parts, name, cancel)
-            continue
-        tag = name.rpartition(".")[2]
-        ours = len(tag) == 8 and not set(tag) - set("0123456789abcdef")
-        lock = parts.locks.try_acquire(_LOCKS | int(tag, 16)) if ours else None
-        if lock is not None:
-            with lock:
+        tag = name.rpartition(".")[2] if name.startswith(".") else f"{_number(name):08x}"
+        if len(tag) != 8 or set(tag) - set("0123456789abcdef"):
+            continue  # nothing that conman would have made
+        lock = parts.locks.try_acquire(_LOCKS | int(tag, 16))
+        if lock is None:
+            continue  # somebody is just removing it
+        with lock:
+            if name.startswith("."):
                 _discard(path)
+            elif not _known(parts, name):
+                _clear(parts, name)
 
 
 def _number(name: str) -> int:

@@ -125,5 +125,6 @@ OF_CONTAINERS = Verb("prune", "Remove all containers that do not run", _containe
 OF_VOLUMES = Verb(
     "prune", "Remove the volumes that no container has", _volumes,
     options=(
+        Option("--all", "Accepted for docker's sake: volumes with a name go in any case", FLAG, short="-a", hidden=True),
         Option("--filter", "Only what matches: until=TIME, label=KEY[=VALUE], label!=KEY[=VALUE], name=PATTERN", ARRAY,
                metavar="KEY=VALUE"), _FORCE))

@@ -118,6 +118,19 @@ def test_a_file_system_of_its_own_is_mounted_while_it_is_used(conman, folder: Pa
     assert (folder / "x").exists(), "what was mounted is not the volume's to remove"
 
 
+def test_a_folder_of_the_host_keeps_its_owner_and_may_be_read_only(conman, folder: Path) -> None:
+    folder.chmod(0o701)
+    (folder / "mine").write_text("x")
+    for name, words in (("w", "bind"), ("r", "bind,ro")):
+        conman.ok("volume", "create", "--opt", "type=none", "--opt", f"device={folder}", "--opt", f"o={words}", name)
+        assert conman.ok("run", "--rm", "-v", f"{name}:/data", "one", "ls", "/data") == "mine\n"
+    assert (folder.stat().st_mode & 0o7777, folder.stat().st_uid) == (0o701, 0)
+    (folder / "mine").unlink()
+    conman.ok("volume", "create", "--opt", "type=none", "--opt", f"device={folder}", "--opt", "o=bind,ro", "e")
+    assert conman.ok("run", "--rm", "-v", "e:/data", "one", "ls", "/data") == ""
+    assert conman("run", "--rm", "-v", "e:/data", "one", "touch", "/data/x").returncode != 0
+
+
 def test_one_that_cannot_be_mounted(conman) -> None:
     conman.ok("volume", "create", "--opt", "type=nosuchfs", "--opt", "device=/dev/zero", "n")
     done = conman("run", "--name", "c", "-v", "n:/x", "one", "true")

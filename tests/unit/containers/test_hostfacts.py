@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from conman_kernel.containers.hostfacts import choose_manager, devices_for, read_facts
-from conman_kernel.containers.sources import check_sources
 from conman_kernel.errors import InvalidInput, NotFound, Unavailable
-from conman_kernel.oci.runtime.options import ContainerOptions, Device, MountOption, Ulimit
+from conman_kernel.oci.runtime.options import ContainerOptions, Device, Ulimit
 
 STATUS = "Name:\tpython3\nUmask:\t0022\nCapEff:\t000001fffeffffff\nCapBnd:\t000001ffffffffff\nSeccomp:\t0\n"
 LIMITS = """\
@@ -152,9 +151,3 @@ def test_what_is_no_device() -> None:
         devices_for(ContainerOptions(devices=(Device("/dev/nope", "/dev/nope"),)))
     with pytest.raises(InvalidInput, match="not a device node"):
         devices_for(ContainerOptions(devices=(Device("/etc/passwd", "/dev/x"),)))
-
-
-def test_bind_sources_must_exist(tmp_path: Path) -> None:
-    check_sources((MountOption("bind", str(tmp_path), "/m"), MountOption("tmpfs", "", "/t")))
-    with pytest.raises(NotFound, match=f"statfs {tmp_path}/nope: no such file or directory"):
-        check_sources((MountOption("bind", f"{tmp_path}/nope", "/m"),))
