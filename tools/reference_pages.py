@@ -89,6 +89,7 @@ PAGES = (
         *_modules("aio"))),
     Page("system", "The store as a whole", "", (
         Entry(f"{K}.system.service.System", "Conman.system"),
+        Entry(f"{K}.system.boot.BootReport", "System.boot"), Entry(f"{K}.system.boot.BootFailure"),
         *_modules("system.findings"),
         Entry(f"{K}.system.usage.Usage"), Entry(f"{K}.system.usage.Total"), Entry(f"{K}.system.usage.ImageUsage"),
         Entry(f"{K}.system.usage.ContainerUsage"), Entry(f"{K}.system.usage.ContainerSize"),

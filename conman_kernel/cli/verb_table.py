@@ -149,6 +149,7 @@ NOUNS: Mapping[str, Mapping[str, str]] = {
         "migrate": "storage:MIGRATE",
     },
     "system": {
+        "boot": "boot:VERB",
         "check": "check:VERB",
         "df": "df:VERB",
         "events": "events:VERB",

@@ -6,7 +6,7 @@ Whoever changes a container's state writes that into the index, whose files are 
 from __future__ import annotations
 
 import os
-from typing import Collection, Mapping
+from typing import Collection, Mapping, Sequence
 
 from ..cancel import Cancel
 from ..errors import InvalidInput, NotFound
@@ -23,8 +23,10 @@ GONE = "removed"
 CONDITIONS: Mapping[str, str] = {
     "configured": "created", "created": "created", "initialized": "initialized", "running": "running", "paused": "paused",
     "restarting": "restarting", "stopping": "exited", "stopped": "exited", "exited": "exited", "removing": "removing",
-    GONE: GONE}
-"""podman's words, and docker's ``removed`` -> the state that is meant."""
+    GONE: GONE, "healthy": "healthy", "unhealthy": "unhealthy"}
+"""podman's words, and docker's ``removed`` -> the state, or the health of one that runs, that is meant."""
+
+HEALTH = frozenset(("healthy", "unhealthy"))
 
 ENDS = frozenset(("stopping", "stopped", "exited"))
 
@@ -48,10 +50,14 @@ def wait_for(context: Context, row: ContainerRow, conditions: Collection[str], c
     """
     check(conditions)
     wanted = {CONDITIONS[condition] for condition in conditions}
-    watch = Watch(context.layout.root, IN_FOLDER)
+    watches = [Watch(context.layout.root, IN_FOLDER)]
     try:
+        if wanted & HEALTH and row.parsed_options().health is not None:
+            context.layout.ensure(context.layout.container(row.id))
+            watches.append(Watch(context.layout.container(row.id), IN_FOLDER))  # where its shim writes how it is
         while True:
-            watch.clear()
+            for watch in watches:
+                watch.clear()
             # Whoever changes the index is seen when he writes, a moment before others see what he wrote; then he gives the write
             # lock back. With that in hand nothing is missed. Nothing is written, so nobody is woken.
             with context.index.write() as connection:
@@ -62,21 +68,30 @@ def wait_for(context: Context, row: ContainerRow, conditions: Collection[str], c
                     raise NotFound(f'no container with ID "{row.id}" found: no such container')
                 return -1 if gone is None else gone
             shown = outward(context, now)
-            if shown.state in wanted:
+            if shown.state in wanted or (shown.state == "running" and wanted & HEALTH and _health(context, now) in wanted):
                 return shown.exit_code if shown.finished else -1
-            _wait_once(context, now, watch, cancel)
+            _wait_once(context, now, watches, cancel)
     finally:
-        watch.close()
+        for watch in watches:
+            watch.close()
 
 
-def _wait_once(context: Context, row: ContainerRow, watch: Watch, cancel: Cancel) -> None:
-    """Until something is written into the index, or the container's process has ended and that is settled."""
+def _health(context: Context, row: ContainerRow) -> str:
+    from .health import read
+
+    found = read(context, row)
+    return "" if found is None else found.status
+
+
+def _wait_once(context: Context, row: ContainerRow, watches: Sequence[Watch], cancel: Cancel) -> None:
+    """Until something is written that may tell more, or the container's process has ended and that is settled."""
+    fds = [watch.fileno() for watch in watches]
     process = open_pidfd(row.pid, row.pid_start) if row.state in HELD else -1
     try:
-        if row.state in HELD and (process < 0 or process in cancel.wait_readable(watch.fileno(), process)):
+        if row.state in HELD and (process < 0 or process in cancel.wait_readable(*fds, process)):
             stop.wait_once(context, row, cancel)
         elif row.state not in HELD:
-            cancel.wait_readable(watch.fileno())
+            cancel.wait_readable(*fds)
     finally:
         if process >= 0:
             os.close(process)

@@ -74,6 +74,7 @@ def create(context: Context, image: ImageLike, chain_id: str, options: Container
         from .restart import check_policy
 
         check_policy(options)
+    options = _by_id(context, options)
     _check(context, options, cancel)
     if runnable and not (options.command or options.entrypoint or parts.entrypoint or parts.cmd):
         raise InvalidInput("no command or entrypoint provided, and no CMD or ENTRYPOINT from image "
@@ -131,7 +132,6 @@ def _check(context: Context, options: ContainerOptions, cancel: Cancel) -> None:
     command_words(options.command)
     command_words(options.entrypoint or ())
     check_options(options, context.facts)
-    _check_namespaces(context, options)
     if options.restart or options.restart_tries:
         from .restart import check_policy
 
@@ -209,14 +209,16 @@ def _into_networks(connection: sqlite3.Connection, id: str, options: ContainerOp
         join(connection, id, network, wish)
 
 
-def _check_namespaces(context: Context, options: ContainerOptions) -> None:
-    """Other containers that are named must exist now; that they run is a matter of ``start``."""
+def _by_id(context: Context, options: ContainerOptions) -> ContainerOptions:
+    """The options with other containers by their ids, which stay what they are where one is renamed. They must exist now; that
+    they run is a matter of ``start``."""
+    found: dict[str, str] = {}
     for kind in ("network", "pid", "ipc", "uts"):
         mode: str = getattr(options, kind)
         if mode.startswith("container:"):
             with context.index.read() as connection:
                 try:
-                    rows.find(connection, mode.partition(":")[2])
+                    found[kind] = "container:" + rows.find(connection, mode.partition(":")[2]).id
                 except ConmanError as error:
                     raise type(error)(f"--{kind} {mode}: {error.message}", hint=error.hint) from None
-
+    return options._replace(**found) if found else options  # type: ignore[arg-type]

@@ -144,7 +144,7 @@ class Living(Described):
         """Wait until it is in one of several states.
 
         :param conditions: ``created initialized running paused restarting exited removing``, podman's ``configured`` and
-            ``stopped``, or docker's ``removed``: until it is not there any more.
+            ``stopped``, ``healthy`` and ``unhealthy``, or docker's ``removed``: until it is not there any more.
         :returns: its exit code; -1 where it has none then.
         :raises InvalidInput: there is no such state.
         :raises NotFound: it is gone, and that is not waited for.

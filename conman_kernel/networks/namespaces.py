@@ -1,4 +1,8 @@
-"""Pinned network namespaces: made by a program of their own, held by a bind mount, so that they outlive every process in them."""
+"""Pinned network namespaces: made by a program of their own, held by a bind mount, so that they outlive every process in them.
+
+The program is util-linux' unshare(1), which needs 3 ms where an interpreter needs 20; where that, setpriv(1) or ip(8) is missing,
+:mod:`.pin`. Either dies with the process that began it, so that nothing is mounted after that was killed.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from ..cancel import Cancel
 from ..errors import Unavailable
 from ..mounts import is_mounted, unmount
 from ..processes import environment
+from ..support.programs import SYSTEM, find
 from ..trace import trace
 
 _PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "pin.py")
@@ -28,8 +33,9 @@ class Pinning:
         self.path = path
         self._output, write = os.pipe()
         null = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDWR, 0)
-        argv = [sys.executable, "-I", "-S", _PROGRAM, path, str(os.getpid())]
+        argv = _tools(path) or [sys.executable, "-I", "-S", _PROGRAM, path, str(os.getpid())]
         try:
+            os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
             self._pid = os.posix_spawn(argv[0], argv, environment(), setsid=True,
                                        file_actions=[null, (os.POSIX_SPAWN_DUP2, 0, 1), (os.POSIX_SPAWN_DUP2, write, 2)])
         except OSError as error:
@@ -62,9 +68,17 @@ class Pinning:
         trace("exec", f"{self._pid}: exit status {code}")
         if code or not is_mounted(self.path):
             said = " ".join(words.decode("utf-8", "replace").split())
-            raise Unavailable(said or f"a network namespace cannot be pinned at {self.path}",
+            raise Unavailable(f"cannot pin a network namespace at {self.path}: {said or f'exit code {code}'}",
                               hint="it needs root with CAP_SYS_ADMIN; --network none and host work without it"
                               if "not permitted" in said else "")
+
+
+def _tools(path: str) -> list[str]:
+    """The command line of the host's tools; empty where one is missing."""
+    setpriv, unshare, ip = (find(name, SYSTEM) for name in ("setpriv", "unshare", "ip"))
+    if not (setpriv and unshare and ip):
+        return []
+    return [setpriv, "--pdeathsig", "KILL", unshare, f"--net={path}", ip, "link", "set", "lo", "up"]
 
 
 def unpin(path: str) -> None:

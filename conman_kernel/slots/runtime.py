@@ -56,7 +56,9 @@ class RuntimeCommands(Record):
     is created, leaving stdio to the process. ``delete`` is forced (``kill_delete``) or not. ``exec`` is detached, takes
     ``process`` (path of an OCI process document), ``pid_file``, optionally ``console_socket``. ``state`` prints
     the OCI state document. ``kill`` takes ``signal`` as a number. ``run`` is create and start in one, detached, with
-    create's places: where a runtime has it, a container without a terminal is started a process sooner.
+    create's places: where a runtime has it, a container without a terminal is started a process sooner. ``update`` reads what
+    changes of the specification's ``linux.resources`` from its standard input, and changes all of it or nothing; ``pause`` and
+    ``resume`` return once it is so.
 
     What an executable of one's own has to know beyond the OCI command line. The program is started by its first word, without a
     shell, and by the shim or the kernel alike. What it knows of a container lies in the folder ``{root}/{id}`` from ``create`` to

@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from typing import Callable
 
 from ..cancel import Cancel
 
@@ -108,15 +109,7 @@ class _Copier:
     def _file(self, name: str, source: int, target: int) -> None:
         inward = os.open(name, _READ, dir_fd=source)
         try:
-            outward = os.open(name, _CREATE, 0o600, dir_fd=target)
-            try:
-                state = os.fstat(inward)
-                if state.st_size:
-                    self._clone = copy_data(inward, outward, state, self._cancel, clone=self._clone)
-                describe(inward, outward, state)
-                os.utime(outward, ns=(state.st_mtime_ns, state.st_mtime_ns))
-            finally:
-                os.close(outward)
+            self._clone = copy_file(inward, name, target, describe, self._cancel, clone=self._clone)
         finally:
             os.close(inward)
 
@@ -134,6 +127,27 @@ class _Copier:
         for attribute in os.listxattr(old, follow_symlinks=False):
             _set(new, attribute, os.getxattr(old, attribute, follow_symlinks=False))
         os.utime(name, ns=(state.st_mtime_ns, state.st_mtime_ns), dir_fd=target, follow_symlinks=False)
+
+
+def copy_file(source: int, name: str | bytes, folder: int, describe: Callable[[int, int, os.stat_result], None], cancel: Cancel,
+              *, clone: bool = True) -> bool:
+    """Copy an open regular file to a new one.
+
+    :param folder: of the new one, a descriptor.
+    :param describe: see :func:`describe`; called once the content is there.
+    :param clone: with what is returned as in :func:`copy_data`.
+    :raises OSError: as the system calls do; what is there of the new one stays.
+    """
+    target = os.open(name, _CREATE, 0o600, dir_fd=folder)
+    try:
+        state = os.fstat(source)
+        if state.st_size:
+            clone = copy_data(source, target, state, cancel, clone=clone)
+        describe(source, target, state)
+        os.utime(target, ns=(state.st_mtime_ns, state.st_mtime_ns))
+    finally:
+        os.close(target)
+    return clone
 
 
 def describe(source: int, target: int, state: os.stat_result) -> None:

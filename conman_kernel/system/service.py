@@ -9,6 +9,7 @@ from ..cancel import Cancel
 if TYPE_CHECKING:
     from ..containers.container import Container
     from ..kernel import Conman
+    from .boot import BootReport
     from .findings import CheckReport
     from .holders import Holder
     from .migration import MigrateReport, MigrateStep
@@ -26,6 +27,16 @@ class System:
 
     def __init__(self, conman: Conman) -> None:
         self._conman = conman
+
+    def boot(self, *, cancel: Cancel | None = None) -> BootReport:
+        """Start the containers that their restart policy wants to run and that do not: ``always``, and ``unless-stopped`` where
+        no person had ended them. Meant for after a reboot; may be called at any time, and again.
+
+        :returns: what was started, and what could not be; that holds up no other.
+        """
+        from .boot import boot
+
+        return boot(self._conman, cancel if cancel is not None else Cancel())
 
     def df(self, *, cancel: Cancel | None = None) -> Usage:
         """What images, containers, volumes, kept blobs and partial downloads take, and what a prune would give back."""

@@ -91,7 +91,7 @@ def usage(conman: Conman, cancel: Cancel) -> Usage:
 
     images = _images(conman)
     containers = _containers(conman, cancel)
-    stopped = [container for container in containers if container.state not in ("running", "paused")]
+    stopped = [container for container in containers if container.state not in ("initialized", "running", "paused")]
     partial, unfinished = partial_bytes(conman.images.parts, remove=False)
     active = {image.id for image in images if image.containers}
     size, needed = _layers(conman, active)

@@ -11,13 +11,11 @@ import os
 import stat
 
 from ..cancel import Cancel
-from ..support.copying import copy_data
+from ..support.copying import copy_file
 from ..support.trees import remove_entry
 from . import attributes
 from .failure import explain, show
 from .tree import DELETED, FILE_FLAGS, FOLDER_FLAGS, Difference, Trees, open_folder
-
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Carrier:
@@ -98,15 +96,7 @@ class Carrier:
     def _file(self, difference: Difference, parent: int, base: bytes) -> None:
         source = os.open(difference.base, FILE_FLAGS, dir_fd=difference.folder)
         try:
-            target = os.open(base, _CREATE, 0o600, dir_fd=parent)
-            try:
-                state = os.fstat(source)
-                if state.st_size:
-                    self._clone = copy_data(source, target, state, self._never, clone=self._clone)
-                self._describe(source, target, state)
-                os.utime(target, ns=(state.st_mtime_ns, state.st_mtime_ns))
-            finally:
-                os.close(target)
+            self._clone = copy_file(source, base, parent, self._describe, self._never, clone=self._clone)
         finally:
             os.close(source)
 

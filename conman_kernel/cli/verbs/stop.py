@@ -13,7 +13,8 @@ def _run(context: Context, values: Values) -> int:
     timeout = values.integer("time")
     if timeout is not None and timeout < 0:
         raise InvalidInput(f'invalid argument "{timeout}" for "-t, --time" flag: must not be negative')
-    found = targets(context.conman(), values, of_all=(("status", "running"), ("status", "paused"), ("status", "restarting")))
+    found = targets(context.conman(), values, of_all=tuple(
+        ("status", state) for state in ("running", "paused", "restarting", "initialized")))
     return act(found, lambda container: container.stop(timeout=timeout, cancel=context.cancel))
 
 

@@ -28,6 +28,7 @@ def test_a_site_from_a_folder_of_the_host_is_published(clean: Host, folder: Path
     assert clean.fetch("127.0.0.1", 8080) == "<h1>hello from nginx</h1>"
     (folder / "html/index.html").write_text("another page\n")
     assert clean.fetch("127.0.0.1", 8080) == "another page"
+    assert clean.conman.ok("port", "web") == "80/tcp -> 0.0.0.0:8080\n"
     assert clean.conman.ok("ps", "--format", "{{.Names}} {{.Ports}}") == "web 0.0.0.0:8080->80/tcp\n"
     assert clean.conman.ok("exec", "web", "grep", "-c", "GET / HTTP/1.0", "/var/log/nginx/access.log") == "2\n"
     sent = int(clean.conman.ok("stats", "--no-stream", "--format", "{{.NetOutput}}", "web"))

@@ -292,3 +292,15 @@ def test_held_images_count_and_go_with_the_image(store: Conman, box: str) -> Non
     images.remove(box)
     assert not os.path.exists(again)
     assert store.system.check().findings == ()
+
+
+def test_a_container_that_its_user_paused_stays_so(store: Conman, box: str) -> None:
+    container = store.containers.run_detached(box, ContainerOptions(command=("sleep", "1000")))
+    try:
+        container.pause()
+        container.commit("of-a-paused:1")
+        assert container.refresh().state == "paused"
+        container.unpause()
+        assert container.state == "running"
+    finally:
+        container.remove(force=True, timeout=0)

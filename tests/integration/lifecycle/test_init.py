@@ -28,7 +28,7 @@ def test_everything_is_there_and_nothing_runs(conman: Command, ready: str) -> No
     assert found["State"]["Status"] == "initialized" and found["State"]["Pid"] > 0 and not found["State"]["Running"]
     assert conman.ok("ps", "-a", "--format", "{{.Names}} {{.Status}}") == "ready Initialized\n"
     assert conman.ok("ps", "-q") == ""
-    assert json.loads(Path(found["OCIConfigPath"]).read_text())["process"]["args"][0] == "sh"
+    assert json.loads(Path(str(found["OCIConfigPath"])).read_text())["process"]["args"][0] == "sh"
     assert Path(found["GraphDriver"]["Data"]["MergedDir"], "bin/sh").exists()
     assert conman.ok("logs", ready) == ""
 

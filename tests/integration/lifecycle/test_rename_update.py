@@ -112,3 +112,11 @@ def test_a_limit_below_what_is_used_changes_nothing(conman: Command, image: str,
     assert (memory(id), pids(id)) == (before, "2048")
     assert conman.inspect("fat")["HostConfig"]["Memory"] == 0
     conman.ok("update", "--memory", "64m", "fat")
+
+
+def test_who_shares_with_a_renamed_one_goes_on_to(conman: Command, image: str, runs: str, gone: list[str]) -> None:
+    gone.append("sharer")
+    conman.ok("create", "--name", "sharer", "--pid", "container:old", image, "ps")
+    assert conman.inspect("sharer")["HostConfig"]["PidMode"] == f"container:{runs}"
+    conman.ok("rename", "old", "new")
+    assert "sleep 1000" in conman.ok("start", "-a", "sharer")

@@ -260,6 +260,15 @@ def test_wait_for_a_condition(conman: Command, image: str, gone: list[str], cond
     assert (waiting.returncode, err) == (0, b"") and int(out) in (code, -1, 137)
 
 
+def test_wait_for_health(conman: Command, image: str, gone: list[str]) -> None:
+    gone.append("checked")
+    conman.ok("run", "-d", "--name", "checked", "--health-cmd", "test -e /well", "--health-interval", "200ms",
+              "--health-retries", "1", image, "sleep", "1000")
+    assert conman.ok("wait", "--condition", "unhealthy", "checked") == "-1\n"
+    conman.ok("exec", "checked", "touch", "/well")
+    assert conman.ok("wait", "--condition", "healthy", "checked") == "-1\n"
+
+
 def test_wait_for_what_cannot_be(conman: Command, image: str, gone: list[str]) -> None:
     gone.append("awaited")
     conman.ok("create", "--name", "awaited", image, "true")
