@@ -7,6 +7,7 @@ import re
 from typing import Callable, Sequence
 
 from ..errors import InvalidInput, NotFound
+from ..patterns import searcher
 from .rows import ContainerRow
 
 Test = Callable[[ContainerRow], bool]
@@ -40,9 +41,11 @@ def build(filters: Sequence[tuple[str, str]], *, all_rows: Sequence[ContainerRow
 def _test(key: str, value: str, all_rows: Sequence[ContainerRow], images_of: Callable[[str], frozenset[str]],
           networks_of: Callable[[str], frozenset[str]], health_of: Callable[[ContainerRow], str]) -> Test:
     if key == "id":
-        return lambda row: row.id.startswith(value) or _matches(value, row.id)
+        in_id = searcher(value)
+        return lambda row: row.id.startswith(value) or in_id(row.id)
     if key == "name":
-        return lambda row: _matches(value, row.name)
+        in_name = searcher(value)
+        return lambda row: in_name(row.name)
     if key in ("label", "label!"):
         name, _, wanted = value.partition("=")
         return lambda row: _has_label(row, name, wanted) is (key == "label")
@@ -81,13 +84,6 @@ def _test(key: str, value: str, all_rows: Sequence[ContainerRow], images_of: Cal
     if key == "runtime":
         return lambda row: row.runtime == value
     raise InvalidInput(f'"{key}" is an invalid filter', hint=f"filters: {', '.join(KEYS)}")
-
-
-def _matches(pattern: str, text: str) -> bool:
-    try:
-        return re.search(pattern, text) is not None
-    except re.error as error:
-        raise InvalidInput(f"filter: {pattern!r} is no regular expression: {error}") from None
 
 
 def _has_label(row: ContainerRow, name: str, wanted: str) -> bool:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import Callable, Sequence
 
 from ..errors import InvalidInput
+from ..patterns import searcher
 from ..times import parse_time
 from .network import Network
 
@@ -27,9 +27,11 @@ def build(filters: Sequence[tuple[str, str]]) -> Test:
 
 def _test(key: str, value: str) -> Test:
     if key == "name":
-        return lambda network: _matches(value, network.name)
+        in_name = searcher(value)
+        return lambda network: in_name(network.name)
     if key == "id":
-        return lambda network: network.id.startswith(value) or _matches(value, network.id)
+        in_id = searcher(value)
+        return lambda network: network.id.startswith(value) or in_id(network.id)
     if key == "driver":
         return lambda network: network.driver == value
     if key in ("label", "label!"):
@@ -44,10 +46,3 @@ def _test(key: str, value: str) -> Test:
         limit = parse_time(value)
         return lambda network: network.created < limit
     raise InvalidInput(f'invalid filter "{key}"', hint=f"filters: {', '.join(KEYS)}")
-
-
-def _matches(pattern: str, text: str) -> bool:
-    try:
-        return re.search(pattern, text) is not None
-    except re.error as error:
-        raise InvalidInput(f"filter: {pattern!r} is no regular expression: {error}") from None

@@ -15,7 +15,7 @@ PUBLIC = ("conman_kernel.errors", "conman_kernel.cancel", "conman_kernel.record"
           "conman_kernel.support")
 
 # Packages of the kernel from the ground up: each may import itself and what stands before it.
-ORDER = (("_version", "record", "errors", "times", "trace"), ("cancel",), ("processes",), ("oci",), ("slots",),
+ORDER = (("_version", "record", "errors", "patterns", "times", "trace"), ("cancel",), ("processes",), ("oci",), ("slots",),
          ("support",), ("hooks", "hookspecs"), ("loop", "mounts"), ("config_schema", "trust", "config", "config_lines", "log"), ("store",),
          ("answers", "calls", "discovery", "guard", "plugins"), ("events",), ("worker",), ("networks",), ("volumes",))
 
