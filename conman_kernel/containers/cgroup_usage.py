@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import errno
 import os
+from typing import Mapping
 
 from ..oci.runtime.request import HostFacts
 from ..record import Record
 from .cgroups import relative
 
+_PIECE = 65_536
+_READ = os.O_RDONLY | os.O_CLOEXEC
 _GONE = frozenset((errno.ENOENT, errno.ENODEV, errno.EOPNOTSUPP))
 
 
@@ -34,71 +37,98 @@ class CgroupUsage(Record):
     block_out: int = 0
 
 
-def read_usage(facts: HostFacts, container: str) -> CgroupUsage:
-    """Read it now.
+class UsageReader:
+    """Reads it, of one container after another: each takes some ten microseconds a file."""
 
-    :param container: its id.
-    """
-    place = relative(facts, container)
-    if facts.cgroup_mode == "v2":
-        return _unified(f"{facts.cgroups[0].path}/{place}")
-    folders = {controller: f"{mount.path}/{place}"
-               for mount in facts.cgroups if not mount.unified for controller in mount.controllers}
-    return _separate(folders) if folders else CgroupUsage()
+    __slots__ = ("_facts", "_folders", "_unified")
+
+    def __init__(self, facts: HostFacts) -> None:
+        self._facts = facts
+        self._unified = facts.cgroups[0].path if facts.cgroup_mode == "v2" else ""
+        self._folders = {controller: mount.path for mount in facts.cgroups if not mount.unified
+                         for controller in mount.controllers}
+
+    def read(self, container: str) -> CgroupUsage:
+        """Read it now.
+
+        :param container: its id.
+        """
+        place = relative(self._facts, container)
+        return _unified(f"{self._unified}/{place}") if self._unified else _separate(self._folders, place)
 
 
 def _unified(folder: str) -> CgroupUsage:
     read = written = 0
     for line in _read(f"{folder}/io.stat").splitlines():
         for word in line.split()[1:]:
-            key, _, value = word.partition("=")
-            if key == "rbytes":
+            key, _, value = word.partition(b"=")
+            if key == b"rbytes":
                 read += int(value)
-            elif key == "wbytes":
+            elif key == b"wbytes":
                 written += int(value)
     cpu = 0
     for line in _read(f"{folder}/cpu.stat").splitlines():
-        key, _, value = line.partition(" ")
-        if key == "usage_usec":
+        key, _, value = line.partition(b" ")
+        if key == b"usage_usec":
             cpu = int(value) * 1000
     return CgroupUsage(cpu, _number(f"{folder}/memory.current"), _number(f"{folder}/memory.max"),
                        _number(f"{folder}/pids.current"), read, written)
 
 
-def _separate(folders: dict[str, str]) -> CgroupUsage:
+def _separate(folders: Mapping[str, str], place: str) -> CgroupUsage:
     read = written = cpu = memory = limit = pids = 0
     if "cpuacct" in folders:
-        cpu = _number(f"{folders['cpuacct']}/cpuacct.usage")
+        cpu = _number(f"{folders['cpuacct']}/{place}/cpuacct.usage")
     if "memory" in folders:
-        memory = _number(f"{folders['memory']}/memory.usage_in_bytes")
-        limit = _number(f"{folders['memory']}/memory.limit_in_bytes")
+        memory = _number(f"{folders['memory']}/{place}/memory.usage_in_bytes")
+        limit = _number(f"{folders['memory']}/{place}/memory.limit_in_bytes")
     if "pids" in folders:
-        pids = _number(f"{folders['pids']}/pids.current")
+        pids = _number(f"{folders['pids']}/{place}/pids.current")
     if "blkio" in folders:
-        for line in _read(f"{folders['blkio']}/blkio.throttle.io_service_bytes_recursive").splitlines():
-            _, kind, *count = line.split()  # the last line is a total of two words
-            if kind == "Read":
-                read += int(count[0])
-            elif kind == "Write":
-                written += int(count[0])
+        for line in _read(f"{folders['blkio']}/{place}/blkio.throttle.io_service_bytes_recursive").splitlines()[:-1]:
+            _, kind, count = line.split()  # the last line is a total
+            if kind == b"Read":
+                read += int(count)
+            elif kind == b"Write":
+                written += int(count)
     return CgroupUsage(cpu, memory, limit, pids, read, written)
 
 
 def _number(path: str) -> int:
     """A file of one number; 0 where it says ``max``, or is not there."""
-    text = _read(path, 64)
-    return int(text) if text[:1].isdigit() else 0
-
-
-def _read(path: str, size: int = 65_536) -> str:
-    """A counter file, which the kernel gives in one piece where there is room; empty where it, or its cgroup, is gone."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(path, _READ)
         try:
-            return os.read(fd, size).decode("ascii")
+            text = os.read(fd, 64)
         finally:
             os.close(fd)
     except OSError as error:
         if error.errno in _GONE:
-            return ""
+            return 0
         raise
+    return int(text) if text[:1].isdigit() else 0
+
+
+def _read(path: str) -> bytes:
+    """A counter file of several lines; empty where it, or its cgroup, is gone."""
+    try:
+        return whole(path)
+    except OSError as error:
+        if error.errno in _GONE:
+            return b""
+        raise
+
+
+def whole(path: str) -> bytes:
+    """A file that the kernel makes up, of any length: it gives a page or so at a time.
+
+    :raises OSError: as open(2) and read(2) do.
+    """
+    fd = os.open(path, _READ)
+    try:
+        text = b""
+        while piece := os.read(fd, _PIECE):
+            text += piece
+        return text
+    finally:
+        os.close(fd)

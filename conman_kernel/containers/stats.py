@@ -11,7 +11,7 @@ from ..errors import InvalidInput, InvalidState
 from ..processes import boot_id
 from ..record import Record
 from . import rows
-from .cgroup_usage import CgroupUsage, read_usage
+from .cgroup_usage import CgroupUsage, UsageReader, whole
 from .context import Context
 from .rows import ContainerRow
 from .state import RUNNING, outward, refreshed
@@ -59,6 +59,7 @@ class Sampler:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._usage = UsageReader(context.facts)
         self._before: dict[str, tuple[float, int, float]] = {}
         self._memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         self._host = _network_of("self")
@@ -74,7 +75,7 @@ class Sampler:
     def _one(self, row: ContainerRow, boot: str) -> ContainerStats:
         usage, network = CgroupUsage(), (0, 0)
         if row.state in RUNNING:
-            usage = read_usage(self._context.facts, row.id)
+            usage = self._usage.read(row.id)
             network = self._network(row.pid)
         # Asked last: what was read of one that has just ended may be another's by now.
         state, now, clock = outward(self._context, row, boot).state, time.time(), time.monotonic()
@@ -98,8 +99,7 @@ class Sampler:
         if not namespace or namespace == self._host:
             return 0, 0
         try:
-            with open(f"/proc/{pid}/net/dev", "rb", buffering=0) as file:
-                lines = file.read().splitlines()[2:]
+            lines = whole(f"/proc/{pid}/net/dev").splitlines()[2:]
         except OSError:
             return 0, 0  # it has ended
         came = went = 0

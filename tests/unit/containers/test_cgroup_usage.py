@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from conman_kernel.containers.cgroup_usage import CgroupUsage, read_usage
+from conman_kernel.containers.cgroup_usage import CgroupUsage, UsageReader
 from conman_kernel.oci.runtime.request import CgroupMount, HostFacts
 
 V2 = {
@@ -24,6 +24,10 @@ V1 = {
               "8:16 Read 8192\n8:16 Write 4096\n8:16 Sync 12288\n8:16 Async 0\n8:16 Discard 0\n8:16 Total 12288\n"
               "8:0 Read 100\n8:0 Write 0\n8:0 Sync 100\n8:0 Async 0\n8:0 Discard 0\n8:0 Total 100\nTotal 12388\n"},
 }
+
+
+def read_usage(facts: HostFacts, container: str) -> CgroupUsage:
+    return UsageReader(facts).read(container)
 
 
 def fill(folder: Path, files: dict[str, str]) -> None:
