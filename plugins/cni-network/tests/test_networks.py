@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 from pathlib import Path
 
 import pytest
@@ -161,6 +162,26 @@ def test_the_host_is_looked_at(site) -> None:
     assert found is not None and found.kind == "veth" and found.alias == "" and netlink.link("never") is None
     netlink.label(found.number, "a label")
     assert netlink.link("uplink") == found._replace(alias="a label")
+
+
+def test_only_flows_of_udp_to_a_port_are_forgotten(site) -> None:
+    site.join(site.network())  # so that flows are tracked
+    outside = site.reach_outside()
+    for number in (5301, 5302, 5303):
+        asked(outside, HOST, number, udp=True, patience=0.1)
+        asked(outside, HOST, number, patience=0.1)
+    head = bytes((socket.AF_INET, 0, 0, 0))
+
+    def seen(one: int = 0) -> set[int]:
+        return {number for number, _ in netlink._udp_flows(head, one) if number in (5301, 5302, 5303)}
+
+    assert seen() == {5301, 5302, 5303} and seen(5302) == {5302} and seen(5309) == set()
+    netlink.forget_udp(frozenset((5302,)), version=4)
+    assert seen() == {5301, 5303}
+    netlink.forget_udp(frozenset(range(5303, 5400)), version=4)
+    assert seen() == {5301}
+    netlink.forget_udp(frozenset((5301,)), version=6)
+    assert seen() == {5301}
 
 
 def test_runs_of_ports_are_one_rule(site) -> None:

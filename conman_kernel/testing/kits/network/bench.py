@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import threading
+import time
 from contextlib import contextmanager
 from hashlib import sha256
 from ipaddress import ip_interface
@@ -36,6 +37,9 @@ from ..scratch import ScratchBench
 T = TypeVar("T")
 PATIENCE = 30.0
 """Seconds that any one call may take."""
+
+SETTLING = 5.0
+"""Seconds that the kernel may take to clear a namespace that nobody holds any more."""
 
 QUIET = 0.4
 """Seconds after which a connection that should not come about is taken as refused."""
@@ -162,6 +166,8 @@ class Site:
             for line in (f"ip addr add {OUTSIDE}/24 dev up0", f"ip -6 addr add {OUTSIDE6}/64 dev up0 nodad",
                          "ip link set up0 up"):
                 self.outside.tool(*line.split())
+            _until_reached(OUTSIDE)
+            _until_reached(OUTSIDE6)
         return self.outside
 
     def close(self) -> None:
@@ -172,6 +178,8 @@ class Site:
             for network in self.networks:
                 self.remove(network)
         finally:
+            if self.outside:
+                tool("ip", "link", "del", "uplink")
             for space in (*self._spaces.values(), *((self.outside,) if self.outside else ())):
                 space.close()
 
@@ -277,12 +285,39 @@ def asked(space: Namespace | None, address: str, port: int, *, udp: bool = False
         plug.settimeout(patience)
         try:
             plug.connect((address, port))
-            if udp:
-                plug.sendall(b"?")
-            words, _, peer = plug.recv(1000).decode().partition(" ")
+            words, _, peer = (_repeated(plug, patience) if udp else plug.recv(1000)).decode().partition(" ")
         except OSError:
             return "", ""
     return words, peer.removeprefix("::ffff:")
+
+
+def _repeated(plug: socket.socket, patience: float) -> bytes:
+    """Ask by datagrams, of which any may be lost."""
+    end = time.monotonic() + patience
+    plug.settimeout(min(patience, 0.2))
+    while True:
+        plug.sendall(b"?")
+        try:
+            return plug.recv(1000)
+        except TimeoutError:
+            if time.monotonic() > end:
+                raise
+
+
+def _until_reached(address: str) -> None:
+    """Wait until packets come through: a link that was just made takes a moment on a busy host. Nobody listens there, which the
+    neighbour says."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM) as plug:
+            plug.settimeout(0.2)
+            try:
+                plug.connect((address, 9))
+            except TimeoutError:
+                continue
+            except OSError:
+                return
+    raise AssertionError(f"{address} is not reached")
 
 
 def refused(error: ConmanError, *words: str) -> None:
@@ -340,7 +375,10 @@ def _used(site: Site) -> Iterator[Site]:
         yield site
     finally:
         site.close()
-    assert site.facts() == before, "something of the networks is left on the host"
+    end = time.monotonic() + SETTLING
+    while (left := site.facts()) != before and time.monotonic() < end:
+        continue  # interfaces of a namespace that has ended go a moment later; looking takes longer than that
+    assert left == before, "something of the networks is left on the host"
 
 
 def port(number: int, container: int = 80, protocol: str = "tcp", host: str = "") -> Port:

@@ -61,7 +61,7 @@ class Ports:
         network = live.network()
         outside = live.reach_outside()
         with outside.call(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as plug:
-            plug.settimeout(2.0)
+            plug.settimeout(5.0)
             plug.connect((HOST, 5353))
             for name in ("one", "two"):
                 live.join(network, name, ports=(port(5353, 53, "udp"),))
