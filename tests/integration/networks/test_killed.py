@@ -62,9 +62,9 @@ def test_run(host: Host, tmp_path: Path, request: pytest.FixtureRequest, flags: 
         if shown.returncode or shown.stderr:
             failed.append(f"step {step}, {places[step - 1]}: ps said {shown.stderr}")
         host.conman.clear()
-        left = {kind: what for kind, what in host.facts().items() if what}
-        if left or host.left():
-            failed.append(f"step {step}, {places[step - 1]}: {left or host.left()}")
+        left = [f"{kind}: {what}" for kind, what in host.facts().items() if what] + host.left()
+        if left:
+            failed.append(f"step {step}, {places[step - 1]}: {left[:6]}")
     assert not failed, "\n".join(failed)
     assert host.conman.ok("run", "--rm", "-p", "8080:80", host.image, "echo", "well") == "well\n"
 
