@@ -112,6 +112,15 @@ def _owner(seen: View) -> tuple[int, int]:
 
 
 def _descriptor(stream: object) -> int:
+    number = _number(stream)
+    try:
+        os.fstat(number)
+    except (OSError, OverflowError):
+        raise InvalidInput(f"the descriptor {number} is not open") from None
+    return number
+
+
+def _number(stream: object) -> int:
     if isinstance(stream, int):
         return stream
     if not hasattr(stream, "fileno"):

@@ -124,9 +124,13 @@ def _root_of_process(context: Context, row: ContainerRow) -> int:
 
 
 def _climbed(root: int, mounted: str, row: ContainerRow) -> int:
-    """The container's own root folder, where its process has made another one its root (chroot(2)); ``root`` is used up."""
-    wanted = _identity(mounted)
+    """The container's own root folder, where its process has made another one its root (chroot(2)); ``root`` is used up.
+
+    The way up ends at the folder that is mounted for it: a runtime may have given it that by chroot(2), too, and then the host
+    lies above.
+    """
     try:
+        wanted = _identity(mounted)
         for _ in range(_HIGHEST):
             if _identity(root) == wanted:
                 result, root = root, -1
@@ -134,6 +138,9 @@ def _climbed(root: int, mounted: str, row: ContainerRow) -> int:
             above = os.open("..", _FOLDER, dir_fd=root)
             os.close(root)
             root = above
+    except FileNotFoundError:
+        raise Unavailable(f"cannot find the root file system of container {row.name}: nothing is mounted at {mounted}",
+                          hint="is this another mount namespace than the one it was started in?") from None
     finally:
         if root >= 0:
             os.close(root)

@@ -120,6 +120,22 @@ def test_a_folder_that_is_there_gets_what_describes_the_new_one(running: Inside,
     assert os.stat(work).st_mode == before.st_mode, "where they go stays as it is"
 
 
+def test_within_a_stopped_one(stopped: Inside) -> None:
+    trees.source(stopped.root / "src")
+    stopped.conman.ok("cp", stopped.at("/src/d"), stopped.at("/there"))
+    assert trees.seen(stopped.root / "there") == cases.TREE
+
+
+def test_names_of_any_bytes(running: Inside, work: Path, folder: Path) -> None:
+    name = os.fsdecode(b"\xff \n'")
+    (folder / name).write_text("odd")
+    running.conman.ok("cp", f"{folder}/{name}", running.at("/work"))
+    running.conman.ok("cp", running.at(f"/work/{name}"), f"{folder}/back")
+    assert (folder / "back").read_text() == (work / name).read_text() == "odd"
+    done = running.conman("cp", running.at(f"/work/{name}x"), f"{folder}/back")
+    assert (done.returncode, done.stderr.count("\n")) == (125, 1) and "\\udcff \\n'x" in done.stderr
+
+
 def test_a_folder_into_itself(running: Inside, work: Path) -> None:
     trees.source(work)
     done = running.conman("cp", running.at("/work/d"), running.at("/work/d/sub"))

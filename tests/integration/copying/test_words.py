@@ -57,5 +57,7 @@ def test_from_python(running: Inside, work: Path, folder: Path) -> None:
             container.copy_out("/nope", folder)
         with pytest.raises(InvalidInput, match="the path on the host is empty"):
             container.copy_in("", "/work")
+        with pytest.raises(InvalidInput, match="the descriptor -5 is not open"):
+            container.copy_in(-5, "/work")
         with pytest.raises(InvalidInput, match="not bytes"):
             container.copy_in(b"x", "/work")  # type: ignore[arg-type]

@@ -118,7 +118,7 @@ def test_a_race_of_names(raced: tuple[int, Path]) -> None:
 
 def test_a_race_while_a_tree_is_copied(raced: tuple[int, Path], tmp_path: Path) -> None:
     root, _ = raced
-    kinds = set()
+    kinds = set[str]()
     for number in range(ROUNDS // 10):
         (tmp_path / f"to{number}").mkdir()
         target = os.open(tmp_path / f"to{number}", FOLDER_FLAGS)
