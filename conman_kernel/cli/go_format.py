@@ -33,10 +33,3 @@ def render(format: str, rows: Sequence[Row], headings: Mapping[str, str], *, hea
     from .templates.form import Form
 
     return Form(format, headings).text(rows, heading=heading)
-
-
-def go_text(value: object) -> str:
-    """A value as Go's templates print it."""
-    from .templates.text import text
-
-    return text(value)

@@ -59,6 +59,12 @@ def test_ps_loads_no_plugin_and_no_command_line_library(cli):
     assert loaded(imported(cli, "ps"), *COSTLY, *PLUGINS) == []
 
 
+@pytest.mark.parametrize("arguments", [("ps",), ("ps", "--format", "json"), ("images",), ("version",)], ids=" ".join)
+def test_templates_are_paid_by_those_who_give_one(cli, arguments):
+    assert loaded(imported(cli, *arguments), "conman_kernel.cli.templates", "conman_kernel.cli.docker_names") == []
+    assert "conman_kernel.cli.templates.form" in imported(cli, "ps", "--format", "{{.ID}}")
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it runs a container")
 def test_run_loads_what_it_uses(cli, box):
     cli.ok("pull", "-q", box)

@@ -7,7 +7,7 @@ from typing import Mapping
 from .. import out
 from ..context import Context
 from ..declare import Option, Verb
-from ..go_format import go_text, json_text, render, wants_json
+from ..go_format import json_text, render, wants_json
 from ..values import Values
 
 
@@ -31,7 +31,7 @@ def _lines(document: Mapping[str, object], depth: int) -> list[str]:
         if isinstance(value, Mapping):
             found += ["  " * depth + f"{key}:\n", *_lines(value, depth + 1)]
         else:
-            found.append("  " * depth + f"{key + ':':<{width}}{go_text(value)}\n")
+            found.append("  " * depth + f"{key + ':':<{width}}{value}\n")
     return found
 
 
