@@ -29,7 +29,9 @@ def info(conman: Conman) -> dict[str, object]:
             "arch": host_platform().architecture, "os": sys.platform,
             "kernel": os.uname().release,
             "hostname": os.uname().nodename,
-            "distribution": _distribution(), **_memory(), "logDriver": conman.config.text("containers.log_driver"),
+            "distribution": _distribution(), **_memory(), "uptime": _uptime(),
+            "logDriver": conman.config.text("containers.log_driver"),
+            "eventLogger": ",".join(conman.config.texts("events.sinks")), "networkBackend": conman.config.text("network.name"),
             "cpus": os.cpu_count(), "cgroupVersion": facts.cgroup_mode, "cgroupManager": facts.cgroup_manager,
             "security": {"seccompEnabled": facts.seccomp, "apparmorEnabled": facts.apparmor, "selinuxEnabled": facts.selinux,
                          "rootless": os.geteuid() != 0},
@@ -37,7 +39,7 @@ def info(conman: Conman) -> dict[str, object]:
         },
         "store": {
             "graphRoot": conman.layout.root, "runRoot": conman.layout.run_root,
-            "graphDriverName": conman.config.text("storage.driver"),
+            "graphDriverName": conman.config.text("storage.driver"), "volumePath": conman.layout.volumes,
             "configFiles": list(conman.config.files), "userConfigFile": user_file(os.environ),
             "containerStore": {"number": len(states), "running": states.count("running"), "paused": states.count("paused"),
                                "stopped": len(states) - states.count("running") - states.count("paused")},
@@ -55,7 +57,16 @@ def _distribution() -> dict[str, str]:
         known = platform.freedesktop_os_release()
     except OSError:
         return {"distribution": "unknown", "version": "unknown"}
-    return {"distribution": known["ID"], "version": known.get("VERSION_ID", "unknown")}
+    return {"distribution": known["ID"], "version": known.get("VERSION_ID", "unknown"),
+            **({"codename": known["VERSION_CODENAME"]} if "VERSION_CODENAME" in known else {})}
+
+
+def _uptime() -> str:
+    """Since the boot, as podman says it: ``4h 39m 12.00s (Approximately 0.17 days)``; from ``/proc/uptime`` (proc(5))."""
+    with open("/proc/uptime", encoding="ascii") as file:
+        seconds = int(float(file.read().split()[0]))
+    words = f"{seconds // 3600}h {seconds % 3600 // 60}m {seconds % 60:.2f}s"
+    return f"{words} (Approximately {seconds / 86400:.2f} days)" if seconds >= 3600 else words
 
 
 def _memory() -> dict[str, int]:

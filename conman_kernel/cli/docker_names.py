@@ -71,7 +71,16 @@ _MORE: Mapping[str, Callable[[Mapping[str, object]], dict[str, object]]] = {
 
 
 def of_info(document: Mapping[str, object]) -> dict[str, object]:
-    """Docker's fields of ``info``, made from podman's document."""
+    """The document of ``info`` with docker's fields, and with those of podman's structs that it does not need."""
+    version = _part(document, "version")
+    more = {"host": {"CgroupsVersion": _part(document, "host").get("cgroupVersion"), "ServiceIsRemote": False,
+                     "IDMappings": {}, "RemoteSocket": {"Path": "", "Exists": False}},
+            "store": {"ConfigFile": _part(document, "store").get("userConfigFile"), "GraphOptions": {}},
+            "version": {"APIVersion": version.get("Version")}, "Registries": {}}
+    return {**_docker_info(document), **_with(document, more)}
+
+
+def _docker_info(document: Mapping[str, object]) -> dict[str, object]:
     host, store, version = _part(document, "host"), _part(document, "store"), _part(document, "version")
     containers = _part(store, "containerStore")
     return {
@@ -91,7 +100,8 @@ def of_version(document: Mapping[str, object]) -> dict[str, object]:
     """``Client`` and ``Server`` with docker's and podman's fields. There is no server: both are this program."""
     version = str(document.get("Version", ""))
     system, _, machine = str(document.get("OsArch", "")).partition("/")
-    known = {"Version": version, "APIVersion": version, "Os": system, "Arch": machine, "OsArch": f"{system}/{machine}"}
+    known = {"Version": version, "APIVersion": version, "GitCommit": "", "Os": system, "Arch": machine,
+             "OsArch": f"{system}/{machine}"}
     return {"Client": known, "Server": known}
 
 

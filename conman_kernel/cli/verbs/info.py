@@ -20,7 +20,7 @@ def _run(context: Context, values: Values) -> int:
     else:
         from ..docker_names import of_info
 
-        out.write(render(values.text("format"), [{**of_info(document), **document}], {}))
+        out.write(render(values.text("format"), [of_info(document)], {}))
     return 0
 
 
@@ -47,7 +47,7 @@ def _scalar(value: object) -> str:
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value,
                   str) and (not value or value != value.strip() or value[0] in "-?:[]{}#&*!|>'\"%@`," or ": " in value
-                                   or "\n" in value):
+                                   or "\n" in value or value.replace(".", "").isdecimal()):
         return json_text(value, indent=None).rstrip("\n")
     return str(value)
 

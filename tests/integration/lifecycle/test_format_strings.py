@@ -107,6 +107,9 @@ def _of_the_store(conman: Command, image: str) -> None:
             ("info", "{{.Host.Arch}} {{.Store.GraphRoot}} {{.Host.MemTotal}}", rf"\S+ {re.escape(str(conman.root))} \d+"),
             ("info", "{{.ServerVersion}} {{.Driver}} {{.NCPU}} {{.ContainersRunning}}/{{.Containers}} {{.Images}} {{.Swarm.LocalNodeState}}",
              r"\S+ \S+ \d+ 1/2 1 inactive"),
+            ("info", "{{.Host.CgroupsVersion}} {{.Host.NetworkBackend}} {{.Store.VolumePath}} {{.Version.APIVersion}} {{.Registries}}",
+             r"\S+ \S+ \S+/volumes \S+ map\[\]"),
+            ("info", "{{.Host.Uptime}}|{{.Host.EventLogger}}", r"\d+h \d+m \d+\.00s.*\|\S+"),
             ("version", "{{.Client.Version}} {{.Server.Version}} {{.Server.Os}}/{{.Server.Arch}}", r"(\S+) \1 linux/\S+")):
         shown = conman.ok(verb, "--format", format)
         assert re.fullmatch(wanted + "\n", shown), (format, shown)
