@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
+import threading
 from typing import ClassVar
 from unittest import mock
 
@@ -223,7 +223,7 @@ class OneByOne(Sound):
     """Each port takes its time."""
 
     def join(self, request):
-        time.sleep(0.002 * len(request.ports))
+        threading.Event().wait(0.002 * len(request.ports))
         return super().join(request)
 
 

@@ -11,11 +11,21 @@ from types import ModuleType
 
 import pytest
 
-from . import attaches, networks, networks_live, runtimes, storage_crowds, storage_drivers, transport_places, transports
+from . import (
+    attaches,
+    networks,
+    networks_leaving,
+    networks_live,
+    runtimes,
+    storage_crowds,
+    storage_drivers,
+    transport_places,
+    transports,
+)
 
 HERE = Path(__file__).parent
 TOP = HERE.parents[2]
-MODULES = (attaches, networks, networks_live, runtimes, storage_crowds, storage_drivers, transport_places, transports)
+MODULES = (attaches, networks, networks_leaving, networks_live, runtimes, storage_crowds, storage_drivers, transport_places, transports)
 
 
 def _file(module: ModuleType) -> str:

@@ -77,7 +77,7 @@ def test_what_it_holds_is_held_as_long_as_it_lives(tmp_path: Path) -> None:
     other = os.open(tmp_path / "lock", os.O_RDWR | os.O_CLOEXEC)
     assert running.wait(Cancel(20)).code == 1  # its input is at its end
     fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    held = Running([SH, "-c", "sleep 97"], {"PATH": "/usr/bin:/bin"}, hold=other)
+    held = Running([SH, "-c", "exec sleep 97"], {"PATH": "/usr/bin:/bin"}, hold=other)
     os.close(other)
     third = os.open(tmp_path / "lock", os.O_RDWR | os.O_CLOEXEC)
     with pytest.raises(BlockingIOError):
