@@ -223,7 +223,7 @@ class Shim:
     def configure(self, config: ShimConfig, *, what: str = "", hold: Sequence[int] = ()) -> None:
         """Send the configuration, once; the shim begins to create at once.
 
-        :param hold: descriptors that it holds open until it ends (sockets on published ports); the caller's own stay open.
+        :param hold: descriptors that it holds open until the process has ended (sockets on published ports); the caller's stay.
         :param what: what its process is, for messages of this end; empty: the container of that id.
         :raises ShimLost: the shim is gone.
         """

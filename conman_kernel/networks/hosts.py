@@ -41,7 +41,11 @@ def update(means: Means, seen: Mapping[str, Seen], networks: Sequence[str]) -> N
             knowing = {row.network.name for row in rows.select(connection) if row.dns}
         touched = [id for id, several in memberships.items() if id in seen and any(one.network in networks for one in several)]
         for id in touched:
-            _rewrite(means.layout.container_run(id) + "/hosts", _lines(seen[id], memberships, seen, knowing))
+            path = means.layout.container_run(id) + "/hosts"
+            try:
+                _rewrite(path, _lines(seen[id], memberships, seen, knowing))
+            except OSError as error:  # a full run folder: the container is no worse off than without names
+                means.log.warning("the names of networks cannot be written to %s: %s", path, error.strerror)
 
 
 def _lines(own: Seen, memberships: Mapping[str, list[rows.Membership]], seen: Mapping[str, Seen],

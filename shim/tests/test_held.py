@@ -24,6 +24,17 @@ def test_a_socket_is_held_until_the_end_and_handed_to_nobody(rig) -> None:
     assert not any(target.startswith("socket:") for target in inside), inside
     os.kill(pid, 9)
     rig.exited()
+    socket.create_server(place).close()  # whoever hears of the end may have the port
+
+
+def test_a_create_that_fails_lets_go(rig) -> None:
+    plug = socket.socket()
+    plug.bind(("127.0.0.1", 0))
+    place = plug.getsockname()
+    socket.send_fds(rig.control, [b"hold\0"], [plug.fileno()])
+    plug.close()
+    rig.configure(rig.runtime("true", options=("--fail", "3", "no")))
+    assert rig.heard()[0] == "error"
     rig.say("done")
     rig.gone()
     socket.create_server(place).close()

@@ -20,7 +20,7 @@ class Channel:
         os.set_inheritable(fd, False)
         self.open = True
         self.held: list[int] = []
-        """Descriptors that the kernel gave, to be open for as long as this process lives; none goes through an exec."""
+        """Descriptors that the kernel gave, to be open for as long as the process lives; none goes through an exec."""
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -48,6 +48,11 @@ class Channel:
             if (level, kind) == (_socket.SOL_SOCKET, _socket.SCM_RIGHTS):
                 self.held.extend(memoryview(data[:len(data) // 4 * 4]).cast("i").tolist())
         return packet
+
+    def let_go(self) -> None:
+        """Close what is held. May be called twice."""
+        while self.held:
+            os.close(self.held.pop())
 
     def send(self, name: bytes, **records: bytes | int) -> None:
         """Say something to the kernel."""

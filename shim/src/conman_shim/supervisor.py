@@ -143,6 +143,7 @@ class Supervisor:
         self._process.created(creation.pid, creation.early)
 
     def _end(self) -> None:
+        self._channel.let_go()  # whoever hears of the end may start it again at once, and binds the same ports
         ending = Ending(self._reaped[self._process.pid], oom=self._oom.happened())
         if self._process.health is not None:
             self._process.health.end()
@@ -162,6 +163,7 @@ class Supervisor:
         self._sessions.ended(ending.code)
 
     def _leave(self, code: int, *, clean: bool) -> int:
+        self._channel.let_go()
         while not self._done and self._channel.open and not self._released:
             self._loop.turn()
         self._loop.after(LINGER_SECONDS, self._sessions.give_up)
