@@ -9,7 +9,7 @@ import os
 from typing import Collection, Mapping, Sequence
 
 from ..cancel import Cancel
-from ..errors import InvalidInput, NotFound
+from ..errors import InvalidInput, InvalidState, NotFound
 from ..processes import open_pidfd
 from ..support.inotify import IN_FOLDER, Watch
 from . import rows, stop
@@ -47,9 +47,12 @@ def wait_for(context: Context, row: ContainerRow, conditions: Collection[str], c
     :param conditions: keys of :data:`CONDITIONS`.
     :returns: its exit code; -1 where it has none then.
     :raises InvalidInput: there is no such condition. :raises NotFound: it is gone, and that is not waited for.
+    :raises InvalidState: only its health is waited for, and it has no health check.
     """
     check(conditions)
     wanted = {CONDITIONS[condition] for condition in conditions}
+    if wanted <= HEALTH and row.parsed_options().health is None:
+        raise InvalidState(f"has no defined healthcheck: container {row.name}", hint="make it with --health-cmd")
     watches = [Watch(context.layout.root, IN_FOLDER)]
     try:
         if wanted & HEALTH and row.parsed_options().health is not None:

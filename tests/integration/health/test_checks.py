@@ -218,3 +218,20 @@ def test_from_python(conman: Command, image: str) -> None:
             assert json.dumps(made.inspect())
         finally:
             made.remove(force=True, timeout=0)
+
+
+def test_wait_for_a_status(patient: Make) -> None:
+    made = patient("test -e /ok", *FAST)
+    waiting = made.command.start("wait", "--condition", "healthy", "patient")
+    assert made.command.ok("wait", "--condition", "unhealthy", "patient") == "-1\n"
+    assert waiting.poll() is None
+    made.command.ok("exec", "patient", "touch", "/ok")
+    assert waiting.communicate(timeout=60)[0] == b"-1\n"
+    assert made.health()["Status"] == "healthy"
+
+
+def test_wait_for_a_status_of_one_without_a_check(conman: Command, image: str, gone: list[str]) -> None:
+    gone.append("plain")
+    conman.ok("create", "--name", "plain", image, "true")
+    done = conman("wait", "--condition", "healthy", "plain")
+    assert done.returncode == 125 and "no defined healthcheck" in done.stderr

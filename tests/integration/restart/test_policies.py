@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from conman_kernel import Conman
 from conman_kernel.processes import open_pidfd, start_time
 from conman_kernel.testing.aftermath import wait_gone
 from conman_kernel.testing.command import Command
@@ -190,7 +193,8 @@ def test_a_lost_shim_is_a_failure(loop: Loops) -> None:
     os.kill(shim, signal.SIGKILL)
     assert wait_gone({shim}, 20)
     os.close(pidfd)
-    assert made.command("ps").returncode == 0  # it kills what is left, and leaves a waiter
+    shown = made.command("ps", "--format", "{{.State}}")  # it kills what is left, and leaves a waiter
+    assert (shown.returncode, shown.stderr) == (0, "")
     follow = made.command.start("logs", "--follow", "loop")
     assert follow.stdout is not None
     assert [follow.stdout.readline(), follow.stdout.readline()] == [b"run\n", b"run\n"]
@@ -277,3 +281,48 @@ def test_everybody_at_once(loop: Loops) -> None:
     assert made.state()["Status"] in ("exited",)
     made.command.ok("rm", "loop")
     assert subprocess.run(["pgrep", "-f", made.id], capture_output=True, text=True).stdout == ""
+
+
+def test_a_killed_clean_up_command_is_made_up_for(loop: Loops) -> None:
+    made = loop("always")
+    assert made.line() == "run"
+    made.patient()
+    shim = made.column("shim_pid")
+    number = made.column("num")
+    assert isinstance(shim, int) and isinstance(number, int)
+    pid = made.state()["Pid"]
+    assert isinstance(pid, int) and pid > 1
+    with Conman(root=made.command.root, run_root=made.command.run_root) as conman, \
+            conman.containers.context.locks.acquire(number):  # the clean-up command waits for it
+        os.kill(pid, signal.SIGKILL)
+        end = time.monotonic() + 60
+        while b"conman_kernel.cleanup" not in Path(f"/proc/{shim}/cmdline").read_bytes():
+            assert time.monotonic() < end
+        os.kill(shim, signal.SIGKILL)
+        assert wait_gone({shim}, 20)
+    assert made.command.ok("ps", "--format", "{{.State}}") == "restarting\n"
+
+
+def test_a_restart_that_was_killed_half_way_is_begun_anew(loop: Loops) -> None:
+    made = loop("always")
+    assert made.line() == "run"
+    waiter = made.crash_and_wait()
+    os.kill(waiter, signal.SIGKILL)
+    assert wait_gone({waiter}, 20)
+    # What a clean-up command leaves that was killed while the runtime had yet to create.
+    with closing(sqlite3.connect(made.command.root + "/index.db")) as connection, connection:
+        connection.execute("UPDATE containers SET state = 'starting', owner_pid = ?, owner_start = 1, backoff = 100", (waiter,))
+    assert made.command.ok("ps", "--format", "{{.State}}") == "restarting\n"
+    made.command.ok("wait", "--condition", "running", "loop")
+    assert made.state()["Restarts"] == 1
+
+
+def test_another_policy_while_it_runs_and_while_it_is_waited_for(loop: Loops) -> None:
+    made = loop("no")
+    assert made.line() == "run"
+    made.command.ok("update", "--restart", "on-failure:1", "loop")
+    waiter = made.crash_and_wait()
+    assert made.command("update", "--restart", "sometimes", "loop").returncode == 125
+    made.command.ok("update", "--restart", "no", "loop")
+    assert made.state()["Status"] == "exited"
+    assert wait_gone({waiter}, 20)
