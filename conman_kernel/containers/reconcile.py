@@ -11,7 +11,7 @@ from . import rows
 from .context import Context
 from .paths import shim_alive
 from .rows import ContainerRow
-from .state import HELD, INITIALIZED
+from .state import HELD, INITIALIZED, is_held
 
 _PATIENCE_SECONDS = 5.0
 """How long another command may take to settle a container before this one goes on without."""
@@ -80,7 +80,8 @@ def _settle(context: Context, row: ContainerRow, boot: str) -> None:
     from .create import discard
 
     cancel = Cancel(30.0)
-    if now.state in HELD and shim_alive(context, now):  # else nobody would see how it ends: it is lost, and goes
+    if now.owner_pid and is_held(context, now) and shim_alive(context, now):
+        # Without a shim nobody would see how it ends: it is lost, and goes.
         _taken_back(context, now, cancel)
         return
     if now.state == "creating":

@@ -32,6 +32,19 @@ def test_a_container_has_an_address_and_gives_it_back(host: Host, left_as_it_was
     assert host.conman.ok("network", "ls", "-q") == "bridge\n"
 
 
+def test_what_is_initialized_is_in_its_network_and_restarts_in_it(host: Host, left_as_it_was: None) -> None:
+    host.conman.ok("create", "--name", "web", "-p", "8080:80", host.image, "sh", "-c", SERVE, "web", "80")
+    host.conman.ok("init", "web")
+    assert settings(host, "web")["IPAddress"] != ""
+    for verb in (("start",), ("restart", "-t", "0")):
+        host.conman.ok(*verb, "web")
+        host.conman.ok("exec", "web", "sh", "-c", "until wget -qO- http://127.0.0.1:80/; do :; done")
+        assert host.fetch("127.0.0.1", 8080) == "web"
+    host.conman.ok("pause", "web")
+    host.conman.ok("rm", "-f", "web")
+    assert host.conman.ok("ps", "-aq") == ""
+
+
 def test_a_published_port_leads_inside(host: Host, left_as_it_was: None) -> None:
     serve(host, "web", "-p", "8080:80", "-p", "127.0.0.1:8081:80/tcp")
     assert host.fetch("127.0.0.1", 8080) == "web"
