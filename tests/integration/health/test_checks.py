@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Callable
 
@@ -75,7 +76,7 @@ def test_words_go_to_no_shell(patient: Make) -> None:
 def test_a_program_that_is_not_there(patient: Make) -> None:
     made = patient('["CMD", "/no/such/program"]', "--health-interval", "disable", "--health-retries", "1")
     assert made.command("healthcheck", "run", "patient").returncode == 1
-    (found,) = made.health()["Log"]  # type: ignore[misc]
+    found = made.health()["Log"][0]  # type: ignore[index]
     assert found["ExitCode"] != 0 and "no such file" in found["Output"].lower()
     assert made.command.ok("exec", "patient", "echo", "well") == "well\n"
 
@@ -138,8 +139,9 @@ class TestOnFailure:
 def test_events_are_told_of_changes(conman: Command, image: str, gone: list[str]) -> None:
     gone.append("told")
     sinks = {"CONMAN_EVENTS_SINKS": "events-jsonl"}
-    conman.ok("run", "-d", "--name", "told", "--health-cmd", "test -e /ok", *FAST, image, "sleep", "1000", **sinks)
-    follow = conman.start("events", "--filter", "container=told", "--since", "1h", "--format", "{{.Status}} {{json .Attributes}}", **sinks)
+    conman.ok("run", "-d", "--name", "told", "--health-cmd", "test -e /ok", *FAST, image, "sleep", "1000", stdin=None, **sinks)
+    follow = conman.start("events", "--filter", "container=told", "--since", "1h", "--format", "{{.Status}} {{json .Attributes}}",
+                          stdin=subprocess.DEVNULL, **sinks)
     assert follow.stdout is not None
     seen: list[str] = []
     for line in follow.stdout:

@@ -26,7 +26,7 @@ def stepped(host: Host, step: int, *words: str, count: Path | None = None) -> tu
     environ = {"PYTHONPATH": str(INJECT), "CONMAN_TEST_STEP": str(step), "CONMAN_TEST_SIGNAL": str(int(signal.SIGKILL))}
     if count is not None:
         environ["CONMAN_TEST_STEPS"] = str(count)
-    process = host.conman.start(*words, **environ)
+    process = host.conman.start(*words, stdin=subprocess.DEVNULL, **environ)
     _, err = process.communicate(timeout=120)
     return process.returncode, err.decode()
 

@@ -70,7 +70,8 @@ def bench(box: str) -> Iterator[Bench]:
     folder = Path(tempfile.mkdtemp(prefix="cp-", dir="/dev/shm"))
     made = Bench(folder, box)
     yield made
-    made.paper.before_join = made.paper.before_leave = lambda request: None
+    made.paper.before_join = lambda request: None
+    made.paper.before_leave = lambda request: None
     for container in made.conman.containers.list(all=True):
         container.remove(force=True, timeout=0)
     made.conman.close()

@@ -11,13 +11,18 @@ import pytest
 from conman_kernel.containers import restart
 from conman_kernel.containers.context import Context
 from conman_kernel.containers.restart import check_policy, is_waited_for, next_backoff, parse_policy, wanted
-from conman_kernel.containers.rows import options_json
+from conman_kernel.containers.rows import ContainerRow, options_json
 from conman_kernel.containers.state import outward
 from conman_kernel.errors import InvalidInput
 from conman_kernel.oci.runtime.options import ContainerOptions
 from conman_kernel.processes import start_time
 
 from .test_state import NOBODY, add, context, write_exit  # noqa: F401 (a fixture)
+
+
+def unheld(row: ContainerRow) -> ContainerRow:
+    """The row with processes that nobody has."""
+    return row._replace(pid=NOBODY["pid"], pid_start=1, shim_pid=NOBODY["shim_pid"], shim_start=1)
 
 
 def options(policy: str, tries: int = 0) -> str:
@@ -73,7 +78,7 @@ def test_it_is_waited_for_while_its_waiter_lives(context: Context) -> None:  # n
 
 def test_a_row_that_was_read_before_the_restart_shows_what_came_of_it(context: Context) -> None:  # noqa: F811
     now = add(context, pid=os.getpid(), pid_start=start_time(os.getpid()))
-    assert outward(context, now._replace(state="restarting", **NOBODY)).state == "running"
+    assert outward(context, unheld(now)._replace(state="restarting")).state == "running"
 
 
 def test_an_end_that_nobody_has_settled_yet_is_on_its_way_up(context: Context) -> None:  # noqa: F811
@@ -83,7 +88,7 @@ def test_an_end_that_nobody_has_settled_yet_is_on_its_way_up(context: Context) -
     assert outward(context, row).state == "restarting"
     write_exit(context, row, code=0)
     assert outward(context, row).state == "exited"
-    assert outward(context, row._replace(**NOBODY)).state == "exited"
+    assert outward(context, unheld(row)).state == "exited"
 
 
 @pytest.fixture

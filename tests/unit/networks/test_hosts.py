@@ -48,7 +48,8 @@ def test_what_is_gone_a_link_or_too_large_is_left_alone(tmp_path: Path) -> None:
 def test_a_reader_sees_whole_lines_at_any_moment(tmp_path: Path) -> None:
     file = tmp_path / "hosts"
     file.write_bytes(b"127.0.0.1\tlocalhost\n")
-    stop, odd = threading.Event(), []
+    stop = threading.Event()
+    odd: list[bytes] = []
 
     def read() -> None:
         fd = os.open(file, os.O_RDONLY)
