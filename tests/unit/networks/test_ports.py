@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
+from typing import Iterator
 
 import pytest
 
@@ -17,9 +18,9 @@ from conman_kernel.slots.network import Port
 
 
 @pytest.fixture
-def means(tmp_path: Path) -> Means:
-    conman = Conman(root=str(tmp_path / "root"), run_root=str(tmp_path / "run"), environ={})
-    return conman.networks.means
+def means(tmp_path: Path) -> Iterator[Means]:
+    with Conman(root=str(tmp_path / "root"), run_root=str(tmp_path / "run"), environ={}) as conman:
+        yield conman.networks.means
 
 
 @pytest.mark.parametrize("protocol", ["tcp", "udp"])
