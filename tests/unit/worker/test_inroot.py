@@ -46,9 +46,8 @@ def top(tmp_path: Path) -> Iterator[int]:
 
 @pytest.mark.parametrize("path", ["a/f", "/a/f", "//a/./f", "../../a/f", "abs", "rel", "up", "a/b/dots", "folder/f", "a/b/../f"])
 def test_what_is_there(top: int, path: str) -> None:
-    with resolve(top, path.encode(), follow=True) as place:
-        with os.fdopen(place.open(os.O_RDONLY), "rb") as file:
-            assert place.name == b"f" and file.read() == b"inside"
+    with resolve(top, path.encode(), follow=True) as place, os.fdopen(place.open(os.O_RDONLY), "rb") as file:
+        assert place.name == b"f" and file.read() == b"inside"
 
 
 @pytest.mark.parametrize("path, name", [("to", b"new"), ("a/new", b"new"), ("folder/new", b"new")])
