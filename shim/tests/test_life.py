@@ -80,6 +80,13 @@ def test_a_runtime_whose_process_is_not_our_child(rig) -> None:
     assert "not our child" in records["text"]
 
 
+def test_a_runtime_whose_second_process_ends_after_the_first(rig) -> None:
+    script = '(sleep 100 & echo $! > "$0"; exec sleep 0.3) & until test -s "$0"; do :; done'
+    pid = rig.start(["sh", "-c", script, rig.path("pid")])
+    os.kill(pid, signal.SIGKILL)
+    assert rig.exited()["code"] == "137"
+
+
 @pytest.mark.parametrize(("record", "word"), [("version=99", "version 99"), ("log_driver=syslog", "syslog"),
                                               ("terminal=1", "console_socket")])
 def test_a_wrong_configuration_is_refused_with_its_reason(rig, record: str, word: str) -> None:

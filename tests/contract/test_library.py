@@ -99,7 +99,7 @@ def test_pulling_over_the_network_leaves_nothing_open(tmp_path: Path, tmp_path_f
         registry.add_image(busybox_image(), "test/box:latest")
         folder = str(tmp_path_factory.getbasetemp())
         before = look(folder)
-        with Conman(root=str(tmp_path / "root"), run_root=str(tmp_path / "run"), environ={"HOME": "/nonexistent"}) as c:
+        with Conman(root=str(tmp_path / "root"), run_root=str(tmp_path / "run"), environ={"HOME": "/nonexistent", "CONMAN_CONTAINERS_NETWORK": "none"}) as c:
             image = c.images.pull(f"{registry.host}/test/box:latest")
             assert c.containers.run(image, ["echo", "pulled"], options=ONCE).stdout == b"pulled\n"
             with pytest.raises(NotFound):
@@ -158,7 +158,7 @@ def test_threads_on_one_container_take_turns(store: Store) -> None:
 
 @pytest.mark.usefixtures("unchanged")
 def test_two_stores_side_by_side_know_nothing_of_each_other(store: Store, tmp_path: Path) -> None:
-    with store.open() as one, Conman(root=str(tmp_path / "root"), run_root=str(tmp_path / "run"), environ={"HOME": "/nonexistent"},
+    with store.open() as one, Conman(root=str(tmp_path / "root"), run_root=str(tmp_path / "run"), environ={"HOME": "/nonexistent", "CONMAN_CONTAINERS_NETWORK": "none"},
                                      overrides={"storage.driver": "vfs-storage"}) as two:
         def second() -> str:
             image = two.images.pull(store.reference)
@@ -252,7 +252,7 @@ def test_a_token_fired_by_another_thread_ends_a_run_and_leaves_nothing(store: St
 
 @pytest.mark.usefixtures("unchanged")
 def test_nothing_is_made_before_it_is_needed(tmp_path: Path) -> None:
-    c = Conman(root=str(tmp_path / "root"), run_root=str(tmp_path / "run"), environ={"HOME": str(tmp_path)})
+    c = Conman(root=str(tmp_path / "root"), run_root=str(tmp_path / "run"), environ={"HOME": str(tmp_path), "CONMAN_CONTAINERS_NETWORK": "none"})
     assert c.config.text("root") == str(tmp_path / "root") and c.plugins.list()
     c.close()
     c.close()
@@ -262,7 +262,7 @@ def test_nothing_is_made_before_it_is_needed(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("unchanged")
 def test_a_wrong_configuration_costs_nothing() -> None:
     with pytest.raises(ConfigError):
-        Conman(overrides={"no.such.key": 1}, environ={"HOME": "/nonexistent"})
+        Conman(overrides={"no.such.key": 1}, environ={"HOME": "/nonexistent", "CONMAN_CONTAINERS_NETWORK": "none"})
 
 
 BARE = """
@@ -271,7 +271,7 @@ from conman_kernel import Conman, ContainerOptions
 for fd in (0, 1, 2):
     os.close(fd)
 try:
-    with Conman(root=sys.argv[1], run_root=sys.argv[2], environ={"HOME": "/nonexistent"}) as c:
+    with Conman(root=sys.argv[1], run_root=sys.argv[2], environ={"HOME": "/nonexistent", "CONMAN_CONTAINERS_NETWORK": "none"}) as c:
         got = c.containers.run(sys.argv[3], ["sh", "-c", "cat; echo err >&2; exit 3"], stdin=b"in", options=ContainerOptions(remove=True))
     text = f"{got.exit_code} {got.stdout} {got.stderr}"
 except BaseException as error:
@@ -292,7 +292,7 @@ IGNORING = """
 import signal, sys
 from conman_kernel import Conman, ContainerOptions
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-with Conman(root=sys.argv[1], run_root=sys.argv[2], environ={"HOME": "/nonexistent"}) as c:
+with Conman(root=sys.argv[1], run_root=sys.argv[2], environ={"HOME": "/nonexistent", "CONMAN_CONTAINERS_NETWORK": "none"}) as c:
     got = c.containers.run(sys.argv[3], ["sh", "-c", "exit 3"], options=ContainerOptions(remove=True))
 print(got.exit_code, signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN)
 """

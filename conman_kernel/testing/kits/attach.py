@@ -20,6 +20,7 @@ from ...log import StderrLog
 from ...slots.attach import Attach, AttachRequest, End, Outcome
 from ...slots.provider import PluginContext, Provider
 from ..memory_session import MemorySession
+from .compared import difference
 from .outcomes import unavailable
 
 PATIENCE = 30.0
@@ -123,7 +124,7 @@ class AttachContract:
             writer.join()
             reader.join()
         os.close(read)
-        assert end.outcome is Outcome.EXITED and bytes(got) == data
+        assert end.outcome is Outcome.EXITED and difference(got, data) == ""
 
     def test_what_nobody_wants_is_discarded(self, bench: Bench) -> None:
         """``stdout`` or ``stderr`` -1: "discard". The end is found all the same."""
@@ -147,7 +148,7 @@ class AttachContract:
             with open(bench.folder / "out", "wb") as out:
                 end = bench.run(session, stdin=read, stdout=out.fileno())
             answer.join()
-            assert bytes(session.fed) == b"x" * 50_000
+            assert difference(session.fed, b"x" * 50_000) == ""
         os.close(read)
         assert end.outcome is Outcome.EXITED and (bench.folder / "out").read_bytes() == b"after"
 
@@ -171,7 +172,7 @@ class AttachContract:
             slow.start()
             end = bench.run(session, stdin=read)
             slow.join()
-            assert bytes(session.fed) == data
+            assert difference(session.fed, data) == ""
         os.close(read)
         assert end.outcome is Outcome.EXITED
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import select
 import time
 
 from .config import Config
 from .loop import default_signals
+
+
+PARENTS_SECONDS = 2.0
+"""How long a runtime's own processes may still be ending once its command has ended."""
 
 
 class Ending:
@@ -35,13 +40,46 @@ def reap() -> dict[int, int]:
         found[pid] = status
 
 
-def is_our_child(pid: int) -> bool:
-    """True where ``pid`` can be waited for by us; it is left as it is."""
+def becomes_our_child(pid: int) -> bool:
+    """True where ``pid`` can be waited for by us; it is left as it is.
+
+    A parent between it and us may still be ending: crun's first process ends as soon as it has heard from its second one that the
+    container is there. The end of such a parent is waited for, a moment at most.
+    """
+    until = time.monotonic() + PARENTS_SECONDS
+    while not _is_our_child(pid):
+        left = until - time.monotonic()
+        parent = _parent(pid)
+        if left <= 0 or parent <= 1:
+            return False
+        try:
+            ending = os.pidfd_open(parent)
+        except ProcessLookupError:
+            continue  # it has just gone
+        try:
+            watch = select.poll()
+            watch.register(ending, select.POLLIN)
+            watch.poll(left * 1000)
+        finally:
+            os.close(ending)
+    return True
+
+
+def _is_our_child(pid: int) -> bool:
     try:
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
         return False
     return True
+
+
+def _parent(pid: int) -> int:
+    """Its parent's pid; 0 where it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
+            return int((file.read(4096) or b"").rpartition(b")")[2].split()[1])
+    except (OSError, IndexError):
+        return 0
 
 
 def write_exit_file(config: Config, ending: Ending) -> None:

@@ -8,7 +8,7 @@ import time
 from .channel import Channel
 from .config import Config
 from .creation import Creation
-from .exit import Ending, exec_cleanup, is_our_child, reap, write_exit_file
+from .exit import Ending, becomes_our_child, exec_cleanup, reap, write_exit_file
 from .log import CriLog, NoLog, open_log
 from .loop import READ, Loop, signal_pipe
 from .oom import OomWatch
@@ -133,7 +133,7 @@ class Supervisor:
         try:
             # Entering a cgroup takes the kernel 10 ms and more, which the runtime needs anyhow.
             creation.run(self._reaped, meanwhile=self._enter_cgroups)
-            if creation.pid not in self._reaped and not is_our_child(creation.pid):
+            if creation.pid not in self._reaped and not becomes_our_child(creation.pid):
                 raise Refused("create", "the runtime's process is not our child")
         except OSError as error:
             raise Refused("create", creation.said() or error.strerror or str(error), creation.status) from error

@@ -32,7 +32,7 @@ def root_of(conman: Command, name: str) -> Path:
     return Path(f"/proc/{pid}/root")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def running(conman: Command, image: str) -> Iterator[Inside]:
     """A container that runs."""
     conman.ok("run", "-d", "--name", "copies", image, "sleep", "100000")

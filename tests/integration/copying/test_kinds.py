@@ -17,7 +17,7 @@ from .conftest import Inside, root_of
 WHEN = 915_148_800_987_654_321
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def users(conman: Command, image: str) -> Iterator[Inside]:
     """A container whose main user is 12:34, with a tmpfs that everybody may write to."""
     conman.ok("run", "-d", "--name", "theirs", "--user", "12:34", "--tmpfs", "/t", image, "sleep", "100000")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-SHORT = int(os.environ.get("CONMAN_TEST_POINTS", "10"))
+SHORT = int(os.environ.get("CONMAN_TEST_POINTS", "5"))
 """How many steps of a verb are tried."""
 
 

@@ -8,7 +8,7 @@ from typing import Callable
 
 import pytest
 
-POINTS = 8
+POINTS = 4
 """How many steps of a verb are tried; all of them under ``-m stress``."""
 
 SLEEPS = ("sleep", "1000")

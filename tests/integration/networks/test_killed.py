@@ -17,7 +17,7 @@ from conman_kernel.testing.aftermath import processes, wait_gone
 from .conftest import Host
 
 INJECT = Path(__file__).parents[1] / "crash/inject"
-POINTS = int(os.environ.get("CONMAN_TEST_POINTS", "10"))
+POINTS = int(os.environ.get("CONMAN_TEST_POINTS", "4"))
 REBOOTED = 'mount --bind "$1" /proc/sys/kernel/random/boot_id; shift; exec "$@"'
 
 

@@ -18,7 +18,7 @@ DRIVERS = ["overlay-storage", pytest.param("vfs-storage", marks=pytest.mark.stre
 
 PROGRAM = Path(__file__).with_name("killed.py")
 STRESS = bool(os.environ.get("CONMAN_STRESS"))
-POINTS = 24 if STRESS else 12
+POINTS = 24 if STRESS else 6
 EXPECTED = {"lease-dead", "snapshot-left", "snapshot-unknown", "container-stale", "container-folder", "partial-stale",
             "blob-unknown", "mount-orphaned"}
 """What a kill may leave: things that are nobody's. Nothing that an image or a container needs is ever missing."""
