@@ -37,7 +37,7 @@ bench: setup-dev ## ratios against podman, containerd and docker where they are;
 	@$(ROOT) $(BIN)/python benchmarks/run.py $(ARGS)
 
 stress: setup-dev ## the long versions, and the integration tests again and again (ROUNDS=3), until one fails
-	@for i in $$(seq $${ROUNDS:-3}); do echo "== round $$i"; $(ROOT) CONMAN_STRESS=1 $(BIN)/pytest --installed -q -x -m "integration or slow or stress" $(ARGS); done
+	@for i in $$(seq $${ROUNDS:-3}); do echo "== round $$i"; $(ROOT) CONMAN_STRESS=1 CONMAN_TEST_POINTS=10 $(BIN)/pytest --installed -q -x -m "integration or slow or stress" $(ARGS); done
 
 docs: setup-dev ## render docs/reference and docs/from-docker.md; run every command block and example of README and docs/
 	@$(BIN)/python tools/reference.py
