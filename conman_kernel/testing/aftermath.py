@@ -53,6 +53,8 @@ def differences(before: Aftermath, root: str, run_root: str, seconds: float = SE
     """What is there that was not, or the other way, once processes that are ending have ended; one line each."""
     end = time.monotonic() + seconds
     found = _compare(before, look(root, run_root))
+    # Cgroups that come while we look are another store's; those that it makes or gives up right now have no process to tell whose.
+    own = {line for line in found if line.startswith("cgroups")}
     while found and time.monotonic() < end:
         started = {int(line.split()[0]) for line in look(root, run_root).processes - before.processes}
         if started:
@@ -60,6 +62,8 @@ def differences(before: Aftermath, root: str, run_root: str, seconds: float = SE
         else:
             select.select([], [], [], 0.02)  # a cgroup outlives its last process for a moment, and nothing tells of it
         found = _compare(before, look(root, run_root))
+        own.intersection_update(found)
+        found = [line for line in found if not line.startswith("cgroups") or line in own]
     return found
 
 

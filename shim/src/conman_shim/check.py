@@ -6,7 +6,7 @@ import os
 import time
 
 from .config import Config
-from .exit import is_our_child
+from .exit import becomes_our_child
 from .loop import READ, Loop, Timer
 from .spawn import spawn
 
@@ -109,7 +109,7 @@ class Check:
         except OSError:
             return 0
         pid = int(content) if content.isdigit() else 0
-        return pid if pid in self._seen or (pid > 1 and is_our_child(pid)) else 0
+        return pid if pid in self._seen or (pid > 1 and becomes_our_child(pid)) else 0
 
     def _speaking(self, events: int) -> None:
         for _ in range(8):

@@ -9,7 +9,6 @@ import time
 from .config import Config
 from .loop import default_signals
 
-
 PARENTS_SECONDS = 2.0
 """How long a runtime's own processes may still be ending once its command has ended."""
 
