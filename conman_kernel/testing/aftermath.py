@@ -53,7 +53,7 @@ def differences(before: Aftermath, root: str, run_root: str, seconds: float = SE
     """What is there that was not, or the other way, once processes that are ending have ended; one line each."""
     end = time.monotonic() + seconds
     found = _compare(before, look(root, run_root))
-    # Cgroups that come while we look are another store's; those that it makes or gives up right now have no process to tell whose.
+    # Cgroups that come while we look are another store's; what it makes or gives up just now has no process to tell whose it is.
     own = {line for line in found if line.startswith("cgroups")}
     while found and time.monotonic() < end:
         started = {int(line.split()[0]) for line in look(root, run_root).processes - before.processes}
