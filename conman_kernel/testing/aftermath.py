@@ -14,7 +14,7 @@ import re
 import select
 import sqlite3
 import time
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 _CONTAINER = re.compile(r"[0-9a-f]{64}")
 _VOLATILE = re.compile(r"/index\.db-(wal|shm|journal)$|/plugins\.cache|/volumes$")
@@ -49,10 +49,15 @@ def look(root: str, run_root: str) -> Aftermath:
                      files=frozenset(_files(root, run_root)), rows=frozenset(_rows(root)))
 
 
-def differences(before: Aftermath, root: str, run_root: str, seconds: float = SETTLING) -> list[str]:
-    """What is there that was not, or the other way, once processes that are ending have ended; one line each."""
+def differences(before: Aftermath, root: str, run_root: str, seconds: float = SETTLING,
+                expected: Callable[[str], bool] = lambda line: False) -> list[str]:
+    """What is there that was not, or the other way, once processes that are ending have ended; one line each.
+
+    :param seconds: how long is waited for that at most.
+    :param expected: True for a line that is no difference.
+    """
     end = time.monotonic() + seconds
-    found = _compare(before, look(root, run_root))
+    found = [line for line in _compare(before, look(root, run_root)) if not expected(line)]
     # Cgroups that come while we look are another store's; what it makes or gives up just now has no process to tell whose it is.
     own = {line for line in found if line.startswith("cgroups")}
     while found and time.monotonic() < end:
@@ -61,7 +66,7 @@ def differences(before: Aftermath, root: str, run_root: str, seconds: float = SE
             wait_gone(started, end - time.monotonic())
         else:
             select.select([], [], [], 0.02)  # a cgroup outlives its last process for a moment, and nothing tells of it
-        found = _compare(before, look(root, run_root))
+        found = [line for line in _compare(before, look(root, run_root)) if not expected(line)]
         own.intersection_update(found)
         found = [line for line in found if not line.startswith("cgroups") or line in own]
     return found

@@ -100,14 +100,11 @@ class Host:
         return {"rules": rules, "veths": [link for link in links if link.startswith("veth")], "leases": leases, "pinned": pinned}
 
     def left(self) -> list[str]:
-        """What differs from the quiet store; locks of the plugin's own are its affair."""
+        """What differs from the quiet store; the plugin's own locks and empty folders are its affair."""
         assert self.quiet is not None
-        found = differences(self.quiet, self.conman.root, self.conman.run_root)
-        found = [line for line in found if not (f"{self.folder}/run/plugins/" in line and line.endswith("lock"))]
-        if any(line.startswith("cgroups") for line in found):  # other stores' come and go beside this one
-            own = set(self.conman.ok("events", "--stream=false", "--format", "{{.ID}}").split())
-            found = [line for line in found if not line.startswith("cgroups") or line.rpartition("/")[2] in own]
-        return found
+        plugins = f"{self.folder}/run/plugins/"
+        return differences(self.quiet, self.conman.root, self.conman.run_root,
+                           expected=lambda line: plugins in line and line.endswith(("lock", "/macs")))
 
     def nothing_left(self) -> None:
         """Insist that no container has left anything, in the namespace, on disk, in the index."""
