@@ -72,3 +72,18 @@ def open_pidfd(pid: int, start: int) -> int:
         os.close(fd)
         return -1
     return fd
+
+
+def kill_exactly(pid: int, start: int) -> None:
+    """SIGKILL for exactly that process; one that is gone is no error."""
+    pidfd = open_pidfd(pid, start)
+    if pidfd < 0:
+        return
+    from signal import SIGKILL, pidfd_send_signal
+
+    try:
+        pidfd_send_signal(pidfd, SIGKILL)
+    except ProcessLookupError:
+        return  # it went by itself
+    finally:
+        os.close(pidfd)

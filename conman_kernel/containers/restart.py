@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import InvalidInput
 from ..oci.runtime.options import ContainerOptions
-from ..processes import alive, boot_id, environment, open_pidfd, start_time
+from ..processes import alive, boot_id, environment, kill_exactly, start_time
 from . import cgroups, rows
 from .rows import ContainerRow
 
@@ -155,17 +155,7 @@ def is_waited_for(row: ContainerRow) -> bool:
 
 def dismiss(row: ContainerRow) -> None:
     """End a waiter. The caller holds the container's lock: it does nothing yet, or waits for that."""
-    pidfd = open_pidfd(row.shim_pid, row.shim_start)
-    if pidfd < 0:
-        return
-    from signal import SIGKILL, pidfd_send_signal
-
-    try:
-        pidfd_send_signal(pidfd, SIGKILL)
-    except ProcessLookupError:
-        return  # it went by itself
-    finally:
-        os.close(pidfd)
+    kill_exactly(row.shim_pid, row.shim_start)
 
 
 def take_back(context: Context, row: ContainerRow) -> ContainerRow:

@@ -11,7 +11,7 @@ import time
 
 from ...cancel import Cancel
 from ...errors import ConmanError, InvalidState
-from ...processes import alive, boot_id, open_pidfd, parent, start_time
+from ...processes import alive, boot_id, kill_exactly, parent, start_time
 from .. import rows as containers
 from ..context import Context
 from ..exitfile import ExitStatus, read_exit_file
@@ -122,19 +122,8 @@ def _leads_session(pid: int) -> bool:
 
 
 def _kill(row: ExecRow, process: tuple[int, int]) -> None:
-    if row.boot_id != boot_id():
-        return
-    pidfd = open_pidfd(*process)
-    if pidfd < 0:
-        return
-    from signal import SIGKILL, pidfd_send_signal
-
-    try:
-        pidfd_send_signal(pidfd, SIGKILL)
-    except ProcessLookupError:
-        return  # it went by itself
-    finally:
-        os.close(pidfd)
+    if row.boot_id == boot_id():
+        kill_exactly(*process)
 
 
 def settle_all(context: Context) -> None:

@@ -51,8 +51,8 @@ def stopped(conman: Command, image: str) -> Iterator[Inside]:
 
 @pytest.fixture
 def work(running: Inside) -> Iterator[Path]:
-    """``/work`` of the running container, seen from the host, empty."""
-    path = running.root / "work"
+    """``/desk`` of the running container, seen from the host, empty."""
+    path = running.root / "desk"
     path.mkdir()
     yield path
     shutil.rmtree(path)

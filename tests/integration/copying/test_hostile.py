@@ -90,7 +90,7 @@ def prize(folder: Path) -> Iterator[Path]:
 
 
 def trap(work: Path, prize: Path) -> Path:
-    """``work/d`` with the prize's path in it, and ``work/l``, a link to ``/``; returns the inner place of the prize."""
+    """``desk/d`` with the prize's path in it, and ``desk/l``, a link to ``/``; returns the inner place of the prize."""
     inner = work / "d" / str(prize).lstrip("/")
     inner.mkdir(parents=True)
     (inner / "secret").write_text("of the container")
@@ -104,7 +104,7 @@ def test_out_of_a_folder_that_becomes_a_link(running: Inside, work: Path, folder
     with Attacker(EXCHANGER, folder / "told", str(work), "d", "l") as attacker:
         for number in range(ROUNDS):
             to = folder / f"out{number}"
-            done = running.conman("cp", running.at(f"/work/d{prize}/secret"), str(to))
+            done = running.conman("cp", running.at(f"/desk/d{prize}/secret"), str(to))
             results.add(to.read_text() if to.exists() else done.stderr.split(":")[0])
             assert to.exists() == (done.returncode == 0)
         assert attacker.count() > ROUNDS
@@ -117,7 +117,7 @@ def test_a_tree_out_of_which_folders_become_links(running: Inside, work: Path, f
     with Attacker(EXCHANGER, folder / "told", str(work), "d", "l") as attacker:
         for number in range(ROUNDS):
             to = folder / f"out{number}"
-            running.conman("cp", running.at("/work/."), str(to))
+            running.conman("cp", running.at("/desk/."), str(to))
             for here, _, files in os.walk(to):
                 for name in files:
                     assert Path(here, name).read_text() != "of the host"
@@ -134,7 +134,7 @@ def test_into_a_folder_that_becomes_a_link(running: Inside, work: Path, folder: 
     with Attacker(EXCHANGER, folder / "told", str(work), "d", "l") as attacker:
         for _ in range(ROUNDS):
             for what in ("payload/.", "payload", "file"):
-                done = running.conman("cp", f"{folder}/{what}", running.at(f"/work/d{prize}"))
+                done = running.conman("cp", f"{folder}/{what}", running.at(f"/desk/d{prize}"))
                 arrived += done.returncode == 0
         assert attacker.count() > ROUNDS
     where = next(p for p in (inner, work / "l" / str(prize).lstrip("/")) if not (work / p.relative_to(work).parts[0]).is_symlink())
@@ -151,9 +151,9 @@ def test_a_stage_that_is_meddled_with(running: Inside, work: Path, folder: Path,
     tar = subprocess.run(["tar", "-C", str(folder / "payload"), "-c", "."], stdout=subprocess.PIPE, check=True).stdout
     with Attacker(STAGE_ATTACKER, folder / "told", str(work), str(prize)) as attacker:
         for _ in range(ROUNDS):
-            running.conman("cp", f"{folder}/payload/.", running.at("/work"))
-            running.conman("cp", "--overwrite", f"{folder}/payload", running.at("/work"))
-            running.conman("cp", "-", running.at("/work"), stdin=tar)
+            running.conman("cp", f"{folder}/payload/.", running.at("/desk"))
+            running.conman("cp", "--overwrite", f"{folder}/payload", running.at("/desk"))
+            running.conman("cp", "-", running.at("/desk"), stdin=tar)
         assert attacker.count() > 0
     running.conman.ok("ps")  # clears what the attacker kept from being cleared
 
@@ -163,11 +163,11 @@ def test_a_stage_that_is_meddled_with(running: Inside, work: Path, folder: Path,
 def test_a_link_to_the_hosts_shadow(running: Inside, work: Path, folder: Path, target: str) -> None:
     """It is the container's, which has none."""
     (work / "shadow").symlink_to(target)
-    done = running.conman("cp", running.at("/work/shadow"), f"{folder}/got")
-    assert done.returncode == 125 and 'Error: "/work/shadow" could not be found on container copies' in done.stderr
+    done = running.conman("cp", running.at("/desk/shadow"), f"{folder}/got")
+    assert done.returncode == 125 and 'Error: "/desk/shadow" could not be found on container copies' in done.stderr
     assert not (folder / "got").exists()
     (running.root / "etc/shadow").write_text("the container's")
-    done = running.conman("cp", running.at("/work/shadow"), f"{folder}/got")
+    done = running.conman("cp", running.at("/desk/shadow"), f"{folder}/got")
     os.unlink(running.root / "etc/shadow")
     # A link of /proc is text here: /proc/1/root is "/", which is the container's. Nobody of us is a process there, so that there
     # is no /proc/self.
@@ -180,7 +180,7 @@ def test_a_link_to_the_hosts_shadow(running: Inside, work: Path, folder: Path, t
 def test_a_loop_of_links(running: Inside, work: Path, folder: Path) -> None:
     (work / "a").symlink_to("b")
     (work / "b").symlink_to("a")
-    done = running.conman("cp", running.at("/work/a"), f"{folder}/got")
+    done = running.conman("cp", running.at("/desk/a"), f"{folder}/got")
     assert (done.returncode, done.stderr.count("\n")) == (125, 1) and "symbolic links" in done.stderr
 
 

@@ -52,7 +52,7 @@ def until(true: Callable[[], bool], process: subprocess.Popen[bytes], what: str)
 @pytest.fixture
 def under_way(running: Inside, work: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A copy that has staged something and waits for more."""
-    with running.conman.start("cp", "-", running.at("/work"), stdin=subprocess.PIPE) as process:
+    with running.conman.start("cp", "-", running.at("/desk"), stdin=subprocess.PIPE) as process:
         assert process.stdin is not None
         process.stdin.write(half_a_tar())
         process.stdin.flush()
@@ -105,7 +105,7 @@ def test_both_are_killed_on_the_way_out(running: Inside, work: Path, folder: Pat
     for number in range(3000):
         (work / f"{number}").write_text("x" * 100)
     (folder / "to").mkdir()
-    with running.conman.start("cp", running.at("/work/."), f"{folder}/to") as process:
+    with running.conman.start("cp", running.at("/desk/."), f"{folder}/to") as process:
         until(lambda: bool(staged(folder / "to")), process, "nothing is staged")
         pids = [*workers_of(process.pid), process.pid]
         for pid in pids:
@@ -130,7 +130,7 @@ def test_a_deadline(running: Inside, work: Path) -> None:
     read, write = os.pipe()
     os.write(write, half_a_tar()[:1 << 16])
     with Conman(root=running.conman.root, run_root=running.conman.run_root) as conman, pytest.raises(DeadlineExceeded):
-        conman.containers.get(running.name).copy_in(read, "/work", cancel=Cancel(1.0))
+        conman.containers.get(running.name).copy_in(read, "/desk", cancel=Cancel(1.0))
     os.close(read)
     os.close(write)
     assert os.listdir(work) == []

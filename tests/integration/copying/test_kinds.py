@@ -142,7 +142,7 @@ def test_the_whole_root(running: Inside, work: Path, folder: Path) -> None:
     (work / "f").write_text("f")
     running.conman.ok("cp", running.at("/"), f"{folder}/whole")
     whole = folder / "whole"
-    assert (whole / "work/f").read_text() == "f" and (whole / "etc/passwd").exists()
+    assert (whole / "desk/f").read_text() == "f" and (whole / "etc/passwd").exists()
     assert [os.listdir(whole / name) for name in ("proc", "sys", "dev")] == [[], [], []]
     running.conman.ok("cp", running.at("/proc/version"), f"{folder}/version")
     assert (folder / "version").read_text().startswith("Linux version")
@@ -151,9 +151,9 @@ def test_the_whole_root(running: Inside, work: Path, folder: Path) -> None:
 def test_a_name_as_long_as_names_get(running: Inside, work: Path, folder: Path) -> None:
     name = "n" * 255
     (folder / name).write_text("long")
-    running.conman.ok("cp", f"{folder}/{name}", running.at("/work"))
+    running.conman.ok("cp", f"{folder}/{name}", running.at("/desk"))
     assert (work / name).read_text() == "long"
-    done = running.conman("cp", f"{folder}/{name}", running.at(f"/work/{name}x"))
+    done = running.conman("cp", f"{folder}/{name}", running.at(f"/desk/{name}x"))
     assert done.returncode == 125 and "file name too long" in done.stderr and done.stderr.count("\n") == 1
 
 
@@ -166,7 +166,7 @@ def test_deeper_than_a_path_may_be(running: Inside, work: Path, folder: Path) ->
         here = inner
     os.close(os.open("bottom", os.O_WRONLY | os.O_CREAT, dir_fd=here))
     os.close(here)
-    running.conman.ok("cp", running.at("/work"), f"{folder}/deep")
+    running.conman.ok("cp", running.at("/desk"), f"{folder}/deep")
     depth, here = 0, os.open(folder / "deep", os.O_RDONLY)
     while "d" * 100 in os.listdir(here):
         inner = os.open("d" * 100, os.O_RDONLY, dir_fd=here)

@@ -42,22 +42,22 @@ def test_from_python(running: Inside, work: Path, folder: Path) -> None:
     (folder / "f").write_bytes(b"12345")
     with Conman(root=running.conman.root, run_root=running.conman.run_root) as conman:
         container = conman.containers.get(running.name)
-        copied = container.copy_in(folder / "f", "/work/f")
+        copied = container.copy_in(folder / "f", "/desk/f")
         assert (copied.entries, copied.size, copied.skipped) == (1, 5, 0)
         with open(folder / "t.tar", "w+b") as stream:
-            assert container.copy_out("/work", stream).entries == 2
+            assert container.copy_out("/desk", stream).entries == 2
             stream.seek(0)
-            assert container.copy_in(stream, "/work").entries == 2
+            assert container.copy_in(stream, "/desk").entries == 2
             stream.seek(0)
-            assert container.copy_in(stream.fileno(), "/work", overwrite=True).entries == 2
-        assert container.copy_to("/work/f", container, "/work/g").size == 5
-        assert container.copy_out("work/g", folder).entries == 1
-        assert (folder / "g").read_bytes() == (work / "work/f").read_bytes() == b"12345"
+            assert container.copy_in(stream.fileno(), "/desk", overwrite=True).entries == 2
+        assert container.copy_to("/desk/f", container, "/desk/g").size == 5
+        assert container.copy_out("desk/g", folder).entries == 1
+        assert (folder / "g").read_bytes() == (work / "desk/f").read_bytes() == b"12345"
         with pytest.raises(NotFound, match="could not be found on container copies"):
             container.copy_out("/nope", folder)
         with pytest.raises(InvalidInput, match="the path on the host is empty"):
-            container.copy_in("", "/work")
+            container.copy_in("", "/desk")
         with pytest.raises(InvalidInput, match="the descriptor -5 is not open"):
-            container.copy_in(-5, "/work")
+            container.copy_in(-5, "/desk")
         with pytest.raises(InvalidInput, match="not bytes"):
-            container.copy_in(b"x", "/work")  # type: ignore[arg-type]
+            container.copy_in(b"x", "/desk")  # type: ignore[arg-type]
